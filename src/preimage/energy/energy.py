@@ -1,0 +1,83 @@
+"""The energy of Eq. 1: priors on the whole canvas plus fidelity times the loss on a crop of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from preimage.energy.losses import Loss
+from preimage.energy.priors import BoundedRange, Prior, TotalVariation
+from preimage.errors import UsageError
+from preimage.representations.base import Representation
+
+
+@dataclass(frozen=True)
+class Energy:
+    """E(x) = Σ R(x) + C·ℓ(Φ(x), Φ₀), one value per problem of the batch (Eq. 1).
+
+    Args:
+        representation: Φ, through which the image is seen.
+        loss: ℓ; it holds the targets of all problems.
+        priors: R, each already normalized; none is allowed.
+        fidelity: C, a number that is not negative.
+
+    Raises:
+        UsageError: if C is negative or not a number.
+
+    Example:
+        >>> import preimage as pi
+        >>> phi = pi.representation("efficientnet-lite0", layer="stem")
+        >>> code = phi(phi.photo("photo.jpg"))                                # doctest: +SKIP
+        >>> energy = pi.Energy(phi, loss=pi.Euclidean(code), fidelity=300)    # doctest: +SKIP
+    """
+
+    representation: Representation
+    loss: Loss
+    priors: Sequence[Prior] = (BoundedRange(), TotalVariation())
+    fidelity: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.fidelity) and self.fidelity >= 0):
+            raise UsageError(
+                f"fidelity C must be a number of at least 0, got {self.fidelity:g}."
+            )
+
+    @property
+    def term_names(self) -> tuple[str, ...]:
+        """`energy`, `loss`, then the priors' names: the columns of `evaluate` and of a trace."""
+        return ("energy", "loss", *(prior.name for prior in self.priors))
+
+    def add_gradient(self, image: Tensor, into: Tensor) -> list[Tensor]:
+        """Add the priors' gradient to `into`; their values, each `[N]`, in the order of `priors`."""
+        return [prior.add_gradient(image, into) for prior in self.priors]
+
+    def loss_and_gradient(self, view: Tensor) -> tuple[Tensor, Tensor]:
+        """ℓ of each problem, `[N]`, and C·∂ℓ/∂view; `view` is what the network sees.
+
+        The backward pass asks for the view's gradient alone, so no weight gradient is computed
+        and nothing is added to anybody's `.grad`.
+        """
+        leaf = view.detach().requires_grad_()
+        with torch.enable_grad():
+            code = self.representation(leaf)
+        value, code_gradient = self.loss.value_and_gradient(code.detach())
+        code_gradient *= self.fidelity
+        (gradient,) = torch.autograd.grad(code, leaf, code_gradient)
+        return value, gradient
+
+    @torch.no_grad()
+    def evaluate(self, image: Tensor, view: Tensor) -> Tensor:
+        """All terms without gradients, `[N, terms]` in the order of `term_names`."""
+        loss = self.loss.value(self.representation(view))
+        return self.stack(loss, [prior.value(image) for prior in self.priors])
+
+    def stack(self, loss: Tensor, priors: list[Tensor]) -> Tensor:
+        """Terms as columns, the total first: `[N, terms]`."""
+        total = loss * self.fidelity
+        for value in priors:
+            total = total + value
+        return torch.stack([total, loss, *priors], dim=1)

@@ -1,0 +1,174 @@
+"""Priors say what makes an image natural: Eq. 5 and TV^β of the paper (Eq. 6 is a projection).
+
+Every prior is divided by the canvas area H·W and by the typical size of what it measures, so
+that a reasonable image has a value around one (Sect. 3.3).
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from preimage.errors import UsageError
+
+GRADIENT_FLOOR = 1e-6
+"""Keeps the gradient of TV^β finite on flat images: the floor under ‖∇x‖^β in the authors' program."""
+
+
+def _require(ok: bool, what: str, got: float) -> None:
+    if not (ok and math.isfinite(got)):
+        raise UsageError(f"{what}, got {got:g}.")
+
+
+class Prior(ABC):
+    """A function R of the whole canvas with one value per problem.
+
+    A new prior only has to define `name` and `value`; `add_gradient` then differentiates it by
+    autograd. Priors with a closed form override it, because a graph costs more than the network's
+    first layers.
+    """
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def value(self, image: Tensor) -> Tensor:
+        """R of each problem, `[N]`; `image` is `[N, C, H, W]` on the canvas scale."""
+
+    def add_gradient(self, image: Tensor, into: Tensor) -> Tensor:
+        """Add ∂R/∂image to `into` in place and return R of each problem, `[N]`."""
+        leaf = image.detach().requires_grad_()
+        with torch.enable_grad():
+            value = self.value(leaf)
+            (gradient,) = torch.autograd.grad(value.sum(), leaf)
+        into += gradient
+        return value.detach()
+
+
+@dataclass(frozen=True)
+class BoundedRange(Prior):
+    """Soft bound on the length of every pixel's colour vector (Eq. 5).
+
+    R = 1/(H·W·B^α) · Σ_pixels (Σ_k x_k²)^(α/2)
+
+    Unlike the ball of Eq. 6 (`search.projections.Ball`), it may be exceeded, at a price.
+
+    Args:
+        alpha: exponent, at least 2 (the paper: 6).
+        B: typical length of a colour vector on the canvas scale (the paper: 80).
+
+    Raises:
+        UsageError: if alpha < 2 or B is not positive.
+
+    Example:
+        >>> import torch
+        >>> BoundedRange(alpha=6, B=80).value(torch.full((1, 1, 4, 4), 80.0))
+        tensor([1.])
+    """
+
+    alpha: float = 6.0
+    B: float = 80.0
+    name: ClassVar[str] = "bounded_range"
+
+    def __post_init__(self) -> None:
+        _require(self.alpha >= 2, "alpha of Eq. 5 must be a number of at least 2", self.alpha)
+        _require(self.B > 0, "B of Eq. 5 must be a positive number", self.B)
+
+    def _squared_length(self, image: Tensor) -> Tensor:
+        """(Σ_k x_k²)/B², `[N, 1, H, W]`."""
+        return torch.linalg.vector_norm(image, dim=1, keepdim=True).square_().mul_(self.B**-2)
+
+    def value(self, image: Tensor) -> Tensor:
+        return self._squared_length(image).pow_(self.alpha / 2).flatten(1).mean(1)
+
+    def add_gradient(self, image: Tensor, into: Tensor) -> Tensor:
+        squared = self._squared_length(image)
+        area = image.shape[-1] * image.shape[-2]
+        power = squared.square() if self.alpha == 6 else squared.pow(self.alpha / 2 - 1)
+        value = torch.linalg.vecdot(power.flatten(1), squared.flatten(1)) / area
+        into.addcmul_(image, power, value=self.alpha / (area * self.B**2))
+        return value
+
+
+@dataclass(frozen=True)
+class TotalVariation(Prior):
+    """The TV^β norm of the image, each colour channel by itself (Sect. 3.2.2).
+
+    R = 1/(H·W·V^β) · Σ_{v,u,k} ((x(v,u+1,k) − x(v,u,k))² + (x(v+1,u,k) − x(v,u,k))²)^(β/2)
+
+    The border is replicated, so that the last difference is zero. β = 2 is a quadratic form whose
+    gradient is linear; for other β the root's gradient is kept finite on flat images by
+    `GRADIENT_FLOOR`, as in the authors' `tv.m`.
+
+    Args:
+        beta: exponent, at least 1 (the paper: 2).
+        V: typical length of the image gradient (the paper: B/6.5).
+
+    Raises:
+        UsageError: if beta < 1 or V is not positive.
+
+    Example:
+        >>> import torch
+        >>> ramp = torch.arange(4.0).expand(1, 1, 4, 4)
+        >>> TotalVariation(beta=2, V=1.0).value(ramp)
+        tensor([0.7500])
+    """
+
+    beta: float = 2.0
+    V: float = 80.0 / 6.5
+    name: ClassVar[str] = "total_variation"
+
+    def __post_init__(self) -> None:
+        _require(self.beta >= 1, "beta of TV^beta must be a number of at least 1", self.beta)
+        _require(self.V > 0, "V of TV^beta must be a positive number", self.V)
+
+    def value(self, image: Tensor) -> Tensor:
+        return self._power(*_differences(image)).flatten(1).sum(1) * self._normalizer(image)
+
+    def add_gradient(self, image: Tensor, into: Tensor) -> Tensor:
+        across, down = _differences(image)
+        normalizer = self._normalizer(image)
+        if self.beta == 2:
+            value = (_energy(across) + _energy(down)) * normalizer
+        else:
+            power = self._power(across, down)
+            value = power.flatten(1).sum(1) * normalizer
+            weight = power.clamp_(min=GRADIENT_FLOOR).pow_(1 - 2 / self.beta)
+            across *= weight[..., :-1]
+            down *= weight[..., :-1, :]
+        _subtract_divergence(across, down, into, scale=self.beta * normalizer)
+        return value
+
+    def _normalizer(self, image: Tensor) -> float:
+        return float(1.0 / (image.shape[-1] * image.shape[-2] * self.V**self.beta))
+
+    def _power(self, across: Tensor, down: Tensor) -> Tensor:
+        """(∂ᵤx² + ∂ᵥx²)^(β/2) on the whole canvas, with zeros for the missing last differences."""
+        squared = torch.nn.functional.pad(across.square(), (0, 1))
+        squared[..., :-1, :] += down.square()
+        return squared.pow_(self.beta / 2)
+
+
+def _differences(image: Tensor) -> tuple[Tensor, Tensor]:
+    """Forward differences across and down, one column or one row shorter than the image."""
+    return image[..., 1:] - image[..., :-1], image[..., 1:, :] - image[..., :-1, :]
+
+
+def _energy(differences: Tensor) -> Tensor:
+    return torch.linalg.vector_norm(differences.flatten(1), dim=1).square()
+
+
+def _subtract_divergence(across: Tensor, down: Tensor, into: Tensor, scale: float) -> None:
+    """into += scale · ∇ᵀ(across, down), the adjoint of the forward differences."""
+    into[..., 1:].add_(across, alpha=scale)
+    into[..., :-1].sub_(across, alpha=scale)
+    into[..., 1:, :].add_(down, alpha=scale)
+    into[..., :-1, :].sub_(down, alpha=scale)
+
+
+PRIORS: tuple[type[Prior], ...] = (BoundedRange, TotalVariation)
+"""Every prior there is; the contract tests run over this table."""

@@ -1,0 +1,62 @@
+"""What goes wrong, in words a person can act on.
+
+A message is one or two lines: what was expected, what was got, what to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class PreimageError(Exception):
+    """The input or the machine is at fault; the command line leaves with :attr:`exit_code` 1.
+
+    Unlike :class:`UsageError`, the request itself made sense.
+
+    >>> raise PreimageError("fox.jpg: no such file")
+    Traceback (most recent call last):
+        ...
+    preimage.errors.PreimageError: fox.jpg: no such file
+    """
+
+    exit_code = 1
+
+
+class UsageError(PreimageError):
+    """Wrong use: an unknown model, layer or option value; :attr:`exit_code` is 2.
+
+    >>> UsageError.exit_code
+    2
+    """
+
+    exit_code = 2
+
+
+def nearest(name: str, known: Iterable[str], n: int = 5) -> str:
+    """The names most like a mistyped one, as the end of an "unknown X" message.
+
+    Letter case is ignored. When nothing is near, the first ``n`` known names are listed instead,
+    so that the reader always learns what would have been right.
+
+    Args:
+        name: what was typed.
+        known: the names that exist.
+        n: how many to offer at most.
+
+    Returns:
+        ``"did you mean: a, b?"``, ``"known: a, b, ..."``, or ``"none are known"``.
+
+    >>> nearest("rellu3", ["conv1", "relu1", "relu3"])
+    'did you mean: relu3, relu1?'
+    >>> nearest("zzz", ["conv1", "relu1"])
+    'known: conv1, relu1'
+    """
+    names = list(dict.fromkeys(known))
+    if not names:
+        return "none are known"
+    by_lower = {candidate.lower(): candidate for candidate in reversed(names)}
+    close = get_close_matches(name.lower(), list(by_lower), n=n, cutoff=0.6)
+    if close:
+        return f"did you mean: {', '.join(by_lower[key] for key in close)}?"
+    return f"known: {', '.join(names[:n])}{', ...' if len(names) > n else ''}"

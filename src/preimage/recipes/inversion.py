@@ -1,0 +1,315 @@
+"""Inversion: an image whose code is a given one (Sect. 5)."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+import preimage
+from preimage.energy import Energy, Euclidean
+from preimage.errors import PreimageError, UsageError
+from preimage.images import as_picture, sha256_of_file, stretch, to_pixels
+from preimage.metrics import ClassScore, top_classes
+from preimage.recipes.presets import settings_for
+from preimage.recipes.settings import Settings
+from preimage.representations import Representation
+from preimage.search.minimise import Outcome, Snapshot, minimise
+from preimage.search.result import SCHEMA, Result
+
+Photo = str | Path | Image.Image
+Observer = Callable[[Snapshot], None]
+
+
+def invert(
+    representation: Representation,
+    images: Photo | Sequence[Photo] | None = None,
+    *,
+    code: np.ndarray | Tensor | None = None,
+    preset: str = "best",
+    settings: Settings | None = None,
+    seed: int = 0,
+    restarts: int = 1,
+    callbacks: Sequence[Observer] = (),
+    display_stretched: bool = False,
+    **overrides: Any,
+) -> Result | list[Result]:
+    """Images whose code is that of the given ones, from noise (Eqs. 1 and 2).
+
+    x* = argmin R_α(x) + R_TVβ(x) + C·‖Φ(x)−Φ₀‖²/‖Φ₀‖²
+
+    Only the code is used: the search never sees the image.
+
+    Args:
+        representation: Φ.
+        images: a photo (path or PIL image), or several; each is inverted by itself, all in one
+            batch.
+        code: Φ₀ in place of images, `[D, h, w]` or `[D]`.
+        preset: name of a preset; `best` is the default, `paper` the published settings.
+        settings: whole settings in place of a preset.
+        seed: a whole number from 0; restart r uses seed + r.
+        restarts: how many pre-images of each image.
+        callbacks: called after every iteration with a `Snapshot`.
+        display_stretched: let the figures show each picture with its contrast stretched.
+        overrides: single settings in place of the preset's: `fidelity`, `iterations`, `jitter`,
+            `alpha`, `beta`, `neighbourhood`, `channels`.
+
+    Returns:
+        One `Result` for one image and one restart, otherwise a list, image by image.
+
+    Raises:
+        UsageError: if a preset or an override is unknown or out of range, or both or neither of
+            images and code are given.
+        PreimageError: if an image can't be read or a code does not fit the representation.
+
+    Example:
+        >>> import preimage as pi
+        >>> phi = pi.representation("alexnet", layer="relu3")
+        >>> pi.invert(phi, "photo.jpg", seed=0).save("out")                  # doctest: +SKIP
+    """
+    if (images is None) == (code is None):
+        raise UsageError("give either images or a code to invert, not both and not neither.")
+    if restarts < 1 or seed < 0:
+        raise UsageError(f"restarts must be at least 1 and seed at least 0, got {restarts} and {seed}.")
+    if settings is None:
+        settings = settings_for(representation, preset, **overrides)
+    single = restarts == 1 and (images is None or isinstance(images, str | Path | Image.Image))
+    if images is None:
+        targets = [_Target(None, None, as_code(representation, code))]
+    else:
+        photos = [images] if isinstance(images, str | Path | Image.Image) else list(images)
+        if not photos:
+            raise UsageError("no image was given.")
+        targets = [_Target.of(representation, photo) for photo in photos]
+    results = _search(representation, targets, settings, seed, restarts, callbacks, display_stretched)
+    return results[0] if single else results
+
+
+class _Target:
+    """A code to invert, and where it comes from."""
+
+    def __init__(self, source: Photo | None, image: Tensor | None, code: Tensor) -> None:
+        self.source, self.image, self.code = source, image, code
+
+    @staticmethod
+    def of(representation: Representation, source: Photo) -> _Target:
+        image = representation.photo(source)
+        return _Target(source, image, encode(representation, image))
+
+    def origin(self) -> dict[str, str] | None:
+        """The record's `image`: path and digest of the file, as far as there is one."""
+        if self.source is None or isinstance(self.source, Image.Image):
+            return None
+        return {"path": str(self.source), "sha256": sha256_of_file(self.source)}
+
+
+@torch.no_grad()
+def encode(representation: Representation, image: Photo | Tensor) -> Tensor:
+    """Code of one photo, `[1, D, h, w]` or `[1, D]`."""
+    if not isinstance(image, Tensor):
+        image = representation.photo(image)
+    return representation(image.to(representation.device))
+
+
+def as_code(representation: Representation, code: np.ndarray | Tensor | None) -> Tensor:
+    """A code from outside as a target, `[1, ...]`, checked against what Φ gives.
+
+    Raises:
+        PreimageError: if it is not numeric, not finite, or not of Φ's shape.
+    """
+    array = np.asarray(code)
+    if array.dtype.kind not in "fiu":
+        raise PreimageError(f"a code holds real numbers; this one holds {array.dtype}.")
+    expected = code_shape(representation)
+    if array.shape != expected:
+        raise PreimageError(
+            f"{representation.name} has codes of shape {list(expected)}, this one is "
+            f"{list(array.shape)}: give the model and layer it was made with."
+        )
+    if not np.isfinite(array).all():
+        raise PreimageError("the code holds NaN or infinite values: nothing can match it.")
+    return torch.from_numpy(array.astype(np.float32))[None].to(representation.device)
+
+
+def code_shape(representation: Representation) -> tuple[int, ...]:
+    """Shape of one code at the representation's input size, without the batch."""
+    size = representation.input_size
+    if size is None:
+        raise UsageError(f"{representation.name} takes images of any size; its code has no one shape.")
+    blank = torch.zeros(1, representation.channels, size, size)
+    return tuple(encode(representation, blank).shape[1:])
+
+
+def mask_for(settings: Settings, code: Tensor) -> Tensor | None:
+    """M of Eq. 3: the central neighbourhood and the channels that count, or None for all.
+
+    Raises:
+        UsageError: if the neighbourhood or the channels do not fit the code.
+    """
+    if settings.neighbourhood is None and settings.channels is None:
+        return None
+    mask = torch.zeros_like(code[:1])
+    rows: slice | int = slice(None)
+    if settings.neighbourhood is not None:
+        if code.dim() != 4:
+            raise UsageError("this layer's code has no positions, so it has no neighbourhood.")
+        side, height = settings.neighbourhood, code.shape[-1]
+        if not 1 <= side <= height:
+            raise UsageError(f"the neighbourhood must be 1 to {height} cells, got {side}.")
+        first = (height - side) // 2
+        rows = slice(first, first + side)
+    start, stop = settings.channels or (0, code.shape[1])
+    if not 0 <= start < stop <= code.shape[1]:
+        raise UsageError(
+            f"channels must be a range within 0:{code.shape[1]}, got {start}:{stop}."
+        )
+    if code.dim() == 4:
+        mask[:, start:stop, rows, rows] = 1
+    else:
+        mask[:, start:stop] = 1
+    return mask
+
+
+def _search(
+    representation: Representation,
+    targets: Sequence[_Target],
+    settings: Settings,
+    seed: int,
+    restarts: int,
+    callbacks: Sequence[Observer],
+    display_stretched: bool,
+) -> list[Result]:
+    """All targets and restarts as one batch, target by target."""
+    codes = torch.cat([target.code for target in targets]).repeat_interleave(restarts, dim=0)
+    energy = Energy(
+        representation,
+        loss=Euclidean(codes, mask_for(settings, codes)),
+        priors=settings.priors,
+        fidelity=settings.fidelity,
+    )
+    outcome = minimise(
+        energy,
+        canvas=settings.canvas,
+        stages=settings.stages,
+        step_rule=settings.step_rule,
+        seeds=[seed + restart for restart in range(restarts)] * len(targets),
+        callbacks=callbacks,
+    )
+    classes = _Classes(representation, targets, outcome, restarts)
+    results = []
+    for problem in range(len(codes)):
+        target, restart = targets[problem // restarts], problem % restarts
+        record = {
+            "schema": SCHEMA,
+            "task": "invert",
+            "image": target.origin(),
+            "representation": _describe(representation, target.code),
+            "weights": asdict(representation.weights) if representation.weights else None,
+            "settings": settings.to_dict(),
+            "seed": seed,
+            "restart": restart,
+            **_measured(outcome, problem),
+            "classes": classes.record(problem),
+            "iterations": settings.iterations,
+            "seconds": round(outcome.seconds, 3),
+            "seconds_per_iteration": round(outcome.seconds / settings.iterations, 6),
+            "device": str(codes.device),
+            "versions": versions(),
+            "warnings": [],
+        }
+        results.append(_result(record, representation, target, outcome, problem, display_stretched))
+    return results
+
+
+class _Classes:
+    """Top classes of references and pre-images by the representation's own classifier."""
+
+    def __init__(
+        self,
+        representation: Representation,
+        targets: Sequence[_Target],
+        outcome: Outcome,
+        restarts: int,
+    ) -> None:
+        self.restarts = restarts
+        self.results = top_classes(representation, outcome.view)
+        images = [target.image for target in targets]
+        self.references: list[list[ClassScore]] | None = None
+        if self.results is not None and all(image is not None for image in images):
+            batch = torch.cat([image for image in images if image is not None])
+            self.references = top_classes(representation, batch.to(outcome.view.device))
+
+    def record(self, problem: int) -> dict[str, Any] | None:
+        """The record's `classes`; null where the weights hold no classifier."""
+        if self.results is None:
+            return None
+        result = self.results[problem]
+        reference = self.references[problem // self.restarts] if self.references else None
+        return {
+            "reference": [asdict(score) for score in reference] if reference else None,
+            "result": [asdict(score) for score in result],
+            "consistent": result[0].index == reference[0].index if reference else None,
+        }
+
+
+def _describe(representation: Representation, code: Tensor) -> dict[str, Any]:
+    geometry = representation.geometry
+    return {
+        "model": representation.model,
+        "layer": representation.layer,
+        "code_shape": list(code.shape[1:]),
+        "receptive_field": geometry.receptive_field if geometry else None,
+        "stride": geometry.stride if geometry else None,
+    }
+
+
+def _measured(outcome: Outcome, problem: int) -> dict[str, Any]:
+    """Errors and energies of one problem, measured without jitter on the centre crop."""
+    terms = dict(zip(outcome.term_names, outcome.terms[problem].tolist(), strict=True))
+    total = terms.pop("energy")
+    return {
+        "relative_error": terms["loss"] ** 0.5,
+        "squared_error": terms["loss"],
+        "energy": {"total": total, **terms},
+    }
+
+
+def _result(
+    record: dict[str, Any],
+    representation: Representation,
+    target: _Target,
+    outcome: Outcome,
+    problem: int,
+    display_stretched: bool,
+) -> Result:
+    mean, view = representation.mean, outcome.view[problem]
+    shown = [image for image in (target.image, view) if image is not None]
+    trace = outcome.trace[:, problem].double()
+    error = trace[:, outcome.term_names.index("loss")].sqrt()
+    return Result(
+        record=record,
+        image=as_picture(to_pixels(view, mean)),
+        reference=None if target.image is None else as_picture(to_pixels(target.image, mean)),
+        canvas=outcome.image[problem].cpu().numpy(),
+        trace=torch.column_stack([trace, error]).cpu().numpy(),
+        trace_columns=(*outcome.term_names, "relative_error"),
+        code=target.code[0].cpu().numpy() if target.image is None else None,
+        displayed=tuple(as_picture(stretch(x, mean)) for x in shown) if display_stretched else (),
+    )
+
+
+def versions() -> dict[str, str]:
+    """Versions that a result depends on."""
+    return {
+        "preimage": preimage.__version__,
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+    }

@@ -1,0 +1,116 @@
+"""Presets: named settings with their sources."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from preimage.errors import UsageError, nearest
+from preimage.recipes.settings import Settings
+from preimage.representations import Representation
+from preimage.search.canvases import PixelCanvas, SpectralCanvas
+from preimage.search.stages import Stage
+from preimage.search.step_rules import Adam, WindowedAdaGrad
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A named way to choose settings for a representation.
+
+    Attributes:
+        name: what the user types.
+        source: where the settings come from.
+        settings: settings for a representation, with C and T as it suggests them.
+    """
+
+    name: str
+    source: str
+    settings: Callable[[Representation, float, int], Settings]
+
+
+def _paper(representation: Representation, fidelity: float, jitter: int) -> Settings:
+    side = _side(representation)
+    return Settings(
+        preset="paper",
+        fidelity=fidelity,
+        jitter=jitter,
+        canvas=PixelCanvas(B_plus=160.0),
+        step_rule=WindowedAdaGrad(eta=side * side * 0.05 * 80.0**2 / 6.0),
+        stages=(Stage(300, jitter=jitter), Stage(50, rate=0.1)),
+    )
+
+
+def _best(representation: Representation, fidelity: float, jitter: int) -> Settings:
+    return Settings(
+        preset="best",
+        fidelity=fidelity,
+        jitter=jitter,
+        B_plus=None,
+        canvas=SpectralCanvas(exponent=1.25),
+        step_rule=Adam(0.02),
+        stages=(Stage(60, jitter=jitter), Stage(290, decay="cosine")),
+    )
+
+
+def _quick(representation: Representation, fidelity: float, jitter: int) -> Settings:
+    return replace(_best(representation, fidelity, jitter).scaled_to(100), preset="quick")
+
+
+PRESETS: tuple[Preset, ...] = (
+    Preset("best", "docs/solvers.md: the lowest energy known here in 350 iterations", _best),
+    Preset("paper", "Mahendran & Vedaldi 2016, Algorithm 1, and the authors' program", _paper),
+    Preset("quick", "docs/solvers.md: `best` in 100 iterations", _quick),
+)
+
+
+def settings_for(
+    representation: Representation,
+    preset: str = "best",
+    *,
+    iterations: int | None = None,
+    fidelity: float | None = None,
+    jitter: int | None = None,
+    alpha: float | None = None,
+    beta: float | None = None,
+    neighbourhood: int | None = None,
+    channels: tuple[int, int] | None = None,
+) -> Settings:
+    """A preset's settings for a representation, with single values replaced.
+
+    Args:
+        representation: Φ; it suggests C and T.
+        preset: a name of `PRESETS`.
+        iterations: total; the stages are scaled to it.
+        fidelity, jitter, alpha, beta, neighbourhood, channels: see `Settings`.
+
+    Raises:
+        UsageError: if there is no such preset, or a value is out of range.
+
+    Example:
+        >>> import preimage as pi
+        >>> phi = pi.representation("efficientnet-lite0", layer="block05")
+        >>> settings_for(phi, "paper").stages[0].iterations
+        300
+    """
+    table = {entry.name: entry for entry in PRESETS}
+    if preset not in table:
+        raise UsageError(f"there is no preset {preset!r}; {nearest(preset, list(table))}")
+    defaults = representation.defaults
+    settings = table[preset].settings(
+        representation,
+        defaults.fidelity if fidelity is None else fidelity,
+        defaults.jitter if jitter is None else jitter,
+    )
+    if iterations is not None:
+        settings = settings.scaled_to(iterations)
+    chosen = {
+        "alpha": alpha, "beta": beta, "neighbourhood": neighbourhood, "channels": channels,
+    }
+    return replace(settings, **{name: value for name, value in chosen.items() if value is not None})
+
+
+def _side(representation: Representation) -> int:
+    if representation.input_size is None:
+        raise UsageError(f"{representation.name} takes images of any size; a size is needed.")
+    return representation.input_size

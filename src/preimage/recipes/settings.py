@@ -1,0 +1,108 @@
+"""Settings of an inversion: frozen, saved whole with every result, read back for a rerun."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+from preimage.energy import BoundedRange, Prior, TotalVariation
+from preimage.errors import PreimageError, UsageError
+from preimage.search.canvases import Canvas, PixelCanvas, SpectralCanvas
+from preimage.search.lbfgs import LBFGS
+from preimage.search.stages import Stage, scale_stages, total_iterations
+from preimage.search.starts import UniformNoise
+from preimage.search.step_rules import Adam, Momentum, StepRule, WindowedAdaGrad
+
+KINDS: dict[str, type] = {
+    kind.__name__: kind
+    for kind in (
+        PixelCanvas, SpectralCanvas, UniformNoise, WindowedAdaGrad, Adam, Momentum, LBFGS, Stage,
+    )
+}
+"""Dataclasses that may stand inside settings, by the `kind` they are saved under."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything an inversion needs besides the code and the seed.
+
+    Attributes:
+        preset: name of the preset these settings began as.
+        fidelity: C of Eq. 1.
+        alpha, B: exponent and scale of the bounded range (Eq. 5).
+        B_plus: radius of the hard ball (Eq. 6), or None where the canvas bounds colours otherwise.
+        beta, V: exponent and scale of TV^β.
+        jitter: T of Eq. 7 of the stages that use it; it sets the size of the canvas.
+        canvas, step_rule, stages: the search.
+        neighbourhood: side of the central square of cells that counts, or None for all.
+        channels: first and one past the last channel that counts, or None for all.
+    """
+
+    preset: str
+    fidelity: float
+    jitter: int
+    canvas: Canvas
+    step_rule: StepRule
+    stages: tuple[Stage, ...]
+    alpha: float = 6.0
+    beta: float = 2.0
+    B: float = 80.0
+    B_plus: float | None = 160.0
+    V: float = 80.0 / 6.5
+    neighbourhood: int | None = None
+    channels: tuple[int, int] | None = None
+
+    @property
+    def iterations(self) -> int:
+        """Iterations of all stages together."""
+        return total_iterations(self.stages)
+
+    @property
+    def priors(self) -> tuple[Prior, ...]:
+        """The natural image prior of Eq. 1."""
+        return (
+            BoundedRange(alpha=self.alpha, B=self.B),
+            TotalVariation(beta=self.beta, V=self.V),
+        )
+
+    def scaled_to(self, iterations: int) -> Settings:
+        """The same settings with the stages scaled to a total of iterations."""
+        return replace(self, stages=scale_stages(self.stages, iterations))
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON: plain values, every part with its `kind`, and the total of iterations."""
+        return {**_plain(self), "iterations": self.iterations}
+
+    @staticmethod
+    def from_dict(record: Mapping[str, Any]) -> Settings:
+        """Settings from `to_dict`.
+
+        Raises:
+            PreimageError: if something in them is unknown or out of range.
+        """
+        try:
+            values = {field.name: _built(record[field.name]) for field in fields(Settings)}
+            return Settings(**values)
+        except (KeyError, TypeError, ValueError, UsageError) as error:
+            raise PreimageError(f"these settings are not from this version: {error}.") from error
+
+
+def _plain(value: Any) -> Any:
+    """Nested dataclasses as dicts with their kind."""
+    if hasattr(value, "__dataclass_fields__"):
+        content = {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+        kind = type(value).__name__
+        return {"kind": kind, **content} if kind in KINDS else content
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _built(value: Any) -> Any:
+    if isinstance(value, list):
+        return tuple(_built(item) for item in value)
+    if isinstance(value, dict):
+        content = {key: _built(item) for key, item in value.items() if key != "kind"}
+        return KINDS[value["kind"]](**content)
+    return value

@@ -1,0 +1,100 @@
+"""What every representation is: a differentiable function from images to codes."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from preimage.images import load_photo, to_canvas
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from preimage.models.catalogue import WeightsRecord
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Where in the image a component of a code looks.
+
+    Attributes:
+        receptive_field: side of the square of pixels a component depends on (Table 1's "size").
+        stride: step between neighbouring components, in pixels.
+        offset: position of the centre of the first component's receptive field, in pixels,
+            where 0 is the centre of the image's first pixel.
+    """
+
+    receptive_field: int
+    stride: int
+    offset: float
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """Settings a representation suggests for its own inversion (Sect. 5.2.1).
+
+    Attributes:
+        fidelity: C of Eq. 1.
+        jitter: T of Eq. 7, in pixels; 1 is none.
+    """
+
+    fidelity: float
+    jitter: int
+
+
+class Representation(ABC):
+    """Φ: images on the canvas scale, `[N, C, H, W]`, to codes, `[N, D, h, w]` or `[N, D]`.
+
+    Attributes:
+        model: what the user typed or what the catalogue calls it, e.g. `alexnet.torchvision`.
+        layer: name of the layer, or None for representations that have none.
+        channels: colour channels of the image.
+        input_size: side of the square image it takes, or None if it takes any.
+        mean: mean colour subtracted from 0-255 pixels to reach the canvas scale.
+        geometry: receptive field, stride and offset, or None where there are none.
+        defaults: the C and T it suggests.
+        weights: where its weights come from, or None if it has none.
+    """
+
+    model: str
+    layer: str | None
+    channels: int
+    input_size: int | None
+    mean: tuple[float, ...]
+    geometry: Geometry | None
+    defaults: Defaults
+    weights: WeightsRecord | None = None
+
+    @abstractmethod
+    def __call__(self, image: Tensor) -> Tensor:
+        """Code of a batch of images; differentiable with respect to them by autograd."""
+
+    @property
+    def name(self) -> str:
+        """Model and layer as one word, e.g. `alexnet.torchvision:relu3`."""
+        return self.model if self.layer is None else f"{self.model}:{self.layer}"
+
+    def to(self, device: str) -> Representation:
+        """The same representation with its weights on a device; by default it has none to move."""
+        return self
+
+    def logits(self, image: Tensor) -> Tensor | None:
+        """Class scores `[N, K]` from the same weights, or None where they hold no classifier."""
+        return None
+
+    @property
+    def class_labels(self) -> tuple[str, ...] | None:
+        """Names of the classes that `logits` scores, or None."""
+        return None
+
+    def photo(self, source: str | Path | Image) -> Tensor:
+        """A photo as this representation wants it, `[1, C, H, W]` on the canvas scale.
+
+        Raises:
+            PreimageError: if the file is missing, is no image or is too small or too large.
+        """
+        return to_canvas(load_photo(source, self.input_size, self.channels), self.mean)

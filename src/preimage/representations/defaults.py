@@ -1,0 +1,54 @@
+"""The C and T that a layer suggests: one rule that gives the paper's values for its networks.
+
+The paper lists C layer by layer (Sect. 5.2.1): 300 up to relu3 of AlexNet and VGG-M and conv4_3
+of VGG-VD-16, 100 up to relu4 and for conv5_1, 20 up to relu5 and conv5_3, 1 from there on. All
+of it follows from how much of the input a component sees.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from preimage.representations.base import Defaults
+from preimage.representations.geometry import Layer
+
+SHALLOW = 0.45
+"""Up to this part of the input seen, C = 300."""
+MIDDLE = 0.60
+"""Up to this part of the input seen, C = 100."""
+
+
+def jitter_for(stride: int) -> int:
+    """T = the integer closest to a quarter of the stride, at least 1 (Sect. 5.2.1).
+
+    Example:
+        >>> [jitter_for(stride) for stride in (1, 4, 8, 16, 32)]
+        [1, 1, 2, 4, 8]
+    """
+    return max(1, round(stride / 4))
+
+
+def fidelity_for(layer: Layer, input_size: int, is_final: bool) -> float:
+    """C by the part of the input that the layer's components see.
+
+    `is_final` marks the layers from the network's last pooling on, which get C = 1.
+    """
+    if is_final:
+        return 1.0
+    seen = layer.geometry.receptive_field / input_size
+    if seen <= SHALLOW:
+        return 300.0
+    return 100.0 if seen <= MIDDLE else 20.0
+
+
+def defaults_for(layers: Sequence[Layer], input_size: int) -> dict[str, Defaults]:
+    """C and T of every layer of a network, by its name."""
+    poolings = [i for i, layer in enumerate(layers) if "pooling" in layer.kind]
+    final = poolings[-1] if poolings else len(layers)
+    return {
+        layer.name: Defaults(
+            fidelity=fidelity_for(layer, input_size, is_final=i >= final),
+            jitter=jitter_for(layer.geometry.stride),
+        )
+        for i, layer in enumerate(layers)
+    }

@@ -1,0 +1,26 @@
+"""Canvases, step rules, stages and the one loop that uses them."""
+
+from preimage.search.canvases import Canvas, PixelCanvas, SpectralCanvas
+from preimage.search.lbfgs import LBFGS
+from preimage.search.minimise import Outcome, Snapshot, minimise
+from preimage.search.result import Result
+from preimage.search.stages import Stage
+from preimage.search.starts import UniformNoise
+from preimage.search.step_rules import Adam, Momentum, StepRule, WindowedAdaGrad
+
+__all__ = [
+    "LBFGS",
+    "Adam",
+    "Canvas",
+    "Momentum",
+    "Outcome",
+    "PixelCanvas",
+    "Result",
+    "Snapshot",
+    "SpectralCanvas",
+    "Stage",
+    "StepRule",
+    "UniformNoise",
+    "WindowedAdaGrad",
+    "minimise",
+]

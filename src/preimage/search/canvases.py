@@ -1,0 +1,194 @@
+"""Canvases: what is searched, and how it renders the image.
+
+A canvas is a frozen description with four pure methods. `start` makes parameters, `render` makes
+the image on the canvas scale, `pull_back` carries a gradient of the image back to the parameters
+(the adjoint of `render`'s derivative, in closed form), and `constrain_` applies a projection after
+each step. Energies always speak about the rendered image.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+from scipy import fft as scipy_fft
+from torch import Tensor
+
+from preimage.errors import UsageError
+from preimage.search.projections import project_ball_
+from preimage.search.starts import UniformNoise, seeded
+
+LUCID_COLOUR = ((0.26, 0.09, 0.02), (0.27, 0.00, -0.05), (0.27, -0.09, 0.03))
+"""Square root of the colour covariance of ImageNet photos, as published with Lucid (Olah 2017)."""
+
+
+class Canvas(ABC):
+    """A parameterization of an image."""
+
+    @abstractmethod
+    def start(self, shape: Sequence[int], seeds: Sequence[int]) -> Tensor:
+        """Parameters of a first canvas of `[C, H, W]`, one seed per problem."""
+
+    @abstractmethod
+    def render(self, parameters: Tensor, shape: Sequence[int], mean: Sequence[float]) -> Tensor:
+        """The image `[N, C, H, W]` on the canvas scale."""
+
+    @abstractmethod
+    def pull_back(self, gradient: Tensor, image: Tensor, mean: Sequence[float]) -> Tensor:
+        """Gradient with respect to the parameters from the one with respect to the image."""
+
+    def constrain_(self, parameters: Tensor) -> None:
+        """Project the parameters onto the feasible set in place; by default all are feasible."""
+
+
+@dataclass(frozen=True)
+class PixelCanvas(Canvas):
+    """The paper's canvas: the image's own pixels, kept in the ball of Eq. 6.
+
+    Attributes:
+        B_plus: radius of the ball of colour vectors, or None for no hard bound.
+        noise: the start.
+    """
+
+    B_plus: float | None = 160.0
+    noise: UniformNoise = UniformNoise()
+
+    def start(self, shape: Sequence[int], seeds: Sequence[int]) -> Tensor:
+        return self.noise.draw(shape, seeded(seeds))
+
+    def render(self, parameters: Tensor, shape: Sequence[int], mean: Sequence[float]) -> Tensor:
+        return parameters
+
+    def pull_back(self, gradient: Tensor, image: Tensor, mean: Sequence[float]) -> Tensor:
+        return gradient
+
+    def constrain_(self, parameters: Tensor) -> None:
+        if self.B_plus is not None:
+            project_ball_(parameters, self.B_plus)
+
+
+@lru_cache(maxsize=16)
+def _spectrum(plane: tuple[int, int], exponent: float, device: torch.device) -> Tensor:
+    """1/max(f, 1/S)^p on the half-plane of `rfft2`, with f in cycles per pixel and S the longer side."""
+    down = torch.fft.fftfreq(plane[0], device=device)
+    across = torch.fft.rfftfreq(plane[1], device=device)
+    frequency = torch.hypot(down[:, None], across[None, :])
+    return frequency.clamp(min=1 / max(plane)).pow(-exponent)
+
+
+@lru_cache(maxsize=16)
+def _adjoint_spectrum(plane: tuple[int, int], exponent: float, device: torch.device) -> Tensor:
+    """The spectrum with every column counted as often as the half-plane stands for it."""
+    columns = torch.full((plane[1] // 2 + 1,), 2.0, device=device)
+    columns[0] = 1.0
+    if plane[1] % 2 == 0:
+        columns[-1] = 1.0
+    return _spectrum(plane, exponent, device) * columns
+
+
+@lru_cache(maxsize=16)
+def _colour_basis(channels: int, device: torch.device) -> Tensor:
+    """Decorrelated colours to image channels, `[C, C]`, its longest column of length 1."""
+    if channels != 3:
+        return torch.eye(channels, device=device)
+    basis = torch.tensor(LUCID_COLOUR, device=device)
+    return basis / basis.norm(dim=0).max()
+
+
+SLOPE = 255.0 / 4
+"""Slope of 255·sigmoid at zero: all range maps agree near the middle of the range."""
+
+
+def _sigmoid(z: Tensor, mean: Tensor, bound: float) -> Tensor:
+    return torch.sigmoid_(z).mul_(255.0).sub_(mean)
+
+
+def _sigmoid_adjoint(gradient: Tensor, image: Tensor, mean: Tensor, bound: float) -> Tensor:
+    level = (image + mean).div_(255.0)
+    return gradient.mul_(level).mul_(level.mul_(-255.0).add_(255.0))
+
+
+def _linear(z: Tensor, mean: Tensor, bound: float) -> Tensor:
+    return z.mul_(SLOPE)
+
+
+def _linear_adjoint(gradient: Tensor, image: Tensor, mean: Tensor, bound: float) -> Tensor:
+    return gradient.mul_(SLOPE)
+
+
+def _ball(z: Tensor, mean: Tensor, bound: float) -> Tensor:
+    length = torch.linalg.vector_norm(z, dim=1, keepdim=True).mul_(SLOPE)
+    return z.mul_(torch.rsqrt(length.square_().add_(bound**2)).mul_(SLOPE * bound))
+
+
+def _ball_adjoint(gradient: Tensor, image: Tensor, mean: Tensor, bound: float) -> Tensor:
+    inner = (gradient * image).sum(1, keepdim=True).div_(-(bound**2))
+    room = torch.linalg.vector_norm(image, dim=1, keepdim=True).square_().neg_().add_(bound**2)
+    factor = room.clamp_(min=0).sqrt_().mul_(SLOPE / bound)
+    return gradient.addcmul_(image, inner).mul_(factor)
+
+
+RANGES = {
+    "sigmoid": (_sigmoid, _sigmoid_adjoint),
+    "linear": (_linear, _linear_adjoint),
+    "ball": (_ball, _ball_adjoint),
+}
+
+
+@dataclass(frozen=True)
+class SpectralCanvas(Canvas):
+    """Fourier coefficients scaled like natural images' spectrum, in decorrelated colours.
+
+    x = range(A · irfft2(q / max(f, 1/S)^p) / 4), orthonormal transform
+
+    Attributes:
+        exponent: p, how fast the spectrum falls.
+        amplitude: standard deviation of the normal noise that q starts from.
+        range: `sigmoid` maps to 0-255, `linear` does not bound, `ball` bounds the colour vector's
+            length by `bound` smoothly.
+        bound: radius for `ball`.
+    """
+
+    exponent: float = 1.0
+    amplitude: float = 0.01
+    range: str = "sigmoid"
+    bound: float = 160.0
+
+    def plane(self, shape: Sequence[int]) -> tuple[int, int]:
+        """Height and width of the transform: the next sizes without large prime factors."""
+        height, width = (scipy_fft.next_fast_len(int(n), real=True) for n in shape[-2:])
+        return height, width
+
+    def start(self, shape: Sequence[int], seeds: Sequence[int]) -> Tensor:
+        height, width = self.plane(shape)
+        size = (shape[0], height, width // 2 + 1, 2)
+        draws = [torch.randn(*size, generator=generator) for generator in seeded(seeds)]
+        return torch.stack(draws).mul_(self.amplitude)
+
+    def render(self, parameters: Tensor, shape: Sequence[int], mean: Sequence[float]) -> Tensor:
+        plane = self.plane(shape)
+        spectrum = _spectrum(plane, self.exponent, parameters.device)
+        coefficients = torch.view_as_complex(parameters) * spectrum
+        full = torch.fft.irfft2(coefficients, s=plane, norm="ortho")
+        x = full[..., : shape[-2], : shape[-1]]
+        basis = _colour_basis(int(shape[0]), parameters.device) / 4
+        z = (basis @ x.flatten(2)).view(-1, *shape)
+        return RANGES[self.range][0](z, _colour(mean, z), self.bound)
+
+    def pull_back(self, gradient: Tensor, image: Tensor, mean: Tensor) -> Tensor:
+        gradient = RANGES[self.range][1](gradient, image, _colour(mean, image), self.bound)
+        channels, height, width = image.shape[1:]
+        plane = self.plane(image.shape)
+        basis = _colour_basis(channels, image.device).T / 4
+        full = gradient.new_zeros(len(gradient), channels, *plane)
+        full[..., :height, :width] = (basis @ gradient.flatten(2)).view_as(gradient)
+        spectrum = torch.fft.rfft2(full, norm="ortho")
+        spectrum *= _adjoint_spectrum(plane, self.exponent, image.device)
+        return torch.view_as_real(spectrum)
+
+
+def _colour(mean: Sequence[float], like: Tensor) -> Tensor:
+    return torch.as_tensor(mean, dtype=like.dtype, device=like.device).view(1, -1, 1, 1)

@@ -1,0 +1,203 @@
+"""The one loop: every search of the package is a call of `minimise`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from preimage.energy import Energy
+from preimage.errors import PreimageError, UsageError
+from preimage.search.canvases import Canvas
+from preimage.search.jitter import Views
+from preimage.search.stages import Stage, total_iterations
+from preimage.search.starts import seeded
+from preimage.search.step_rules import StepRule
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What a callback sees after an iteration; it observes, it never steers.
+
+    Attributes:
+        iteration: counted from 1.
+        iterations: how many there will be.
+        terms: `[N, terms]` of this iteration, named by `Energy.term_names`.
+        image: the rendered canvas those terms speak about, `[N, C, H, W]`; copy it to keep it.
+    """
+
+    iteration: int
+    iterations: int
+    terms: Tensor
+    image: Tensor
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a search leaves.
+
+    Attributes:
+        image: the rendered canvas of every problem, `[N, C, H, W]` on the canvas scale.
+        view: its centre crop, `[N, C, h, w]`, which is the result.
+        code: Φ of the view.
+        terms: `[N, terms]` of the final canvas, measured on the view without jitter.
+        term_names: names of the terms, `energy` first.
+        trace: `[iterations, N, terms]`: what the search saw, jitter included.
+        seconds: wall-clock time of the loop.
+    """
+
+    image: Tensor
+    view: Tensor
+    code: Tensor
+    terms: Tensor
+    term_names: tuple[str, ...]
+    trace: Tensor
+    seconds: float
+
+
+def minimise(
+    energy: Energy,
+    *,
+    canvas: Canvas,
+    stages: Sequence[Stage],
+    step_rule: StepRule,
+    seeds: Sequence[int] = (0,),
+    view: int | tuple[int, int] | None = None,
+    start: Tensor | None = None,
+    callbacks: Sequence[Callable[[Snapshot], None]] = (),
+) -> Outcome:
+    """Search for images of low energy, every problem of the batch by itself.
+
+    The canvas is the view plus jitter − 1 pixels in each direction, for the stage with the most
+    jitter. Each problem has its own start, its own jitter and its own step state, drawn from its
+    own seed, so it takes the same path in any batch up to the rounding of batched kernels.
+
+    Args:
+        energy: what is minimised; its loss holds one target per problem.
+        canvas: the parameterization that is searched.
+        stages: stretches of iterations, run in order.
+        step_rule: how the parameters follow the gradient.
+        seeds: one whole number per problem.
+        view: side (or height and width) of what the representation sees; by default its own
+            input size.
+        start: parameters to start from, `[N, ...]`; by default the canvas draws them.
+        callbacks: called after every iteration with a `Snapshot`.
+
+    Raises:
+        UsageError: if there is no stage, or the number of seeds is not that of the targets.
+        PreimageError: if the energy becomes NaN or infinite.
+
+    Example:
+        >>> outcome = minimise(energy, canvas=PixelCanvas(), stages=[Stage(300)],
+        ...                    step_rule=Adam(2.0))                          # doctest: +SKIP
+    """
+    loop = _Loop(energy, canvas, stages, step_rule, seeds, view, start)
+    began = time.perf_counter()
+    for stage in stages:
+        loop.run(stage, callbacks)
+    return loop.finish(time.perf_counter() - began)
+
+
+class _Loop:
+    """State of one search."""
+
+    def __init__(
+        self,
+        energy: Energy,
+        canvas: Canvas,
+        stages: Sequence[Stage],
+        step_rule: StepRule,
+        seeds: Sequence[int],
+        view: int | tuple[int, int] | None,
+        start: Tensor | None,
+    ) -> None:
+        phi = energy.representation
+        count = len(energy.loss.target)
+        if not stages:
+            raise UsageError("a search needs at least one stage.")
+        if len(seeds) != count:
+            raise UsageError(f"{count} problems need {count} seeds, got {len(seeds)}.")
+        height, width = _view_size(view, phi.input_size)
+        margin = max(stage.jitter for stage in stages) - 1
+        device = energy.loss.target.device
+        self.energy, self.canvas, self.step_rule = energy, canvas, step_rule
+        self.shape = (phi.channels, height + margin, width + margin)
+        self.mean = phi.mean
+        self.views = Views(self.shape[1:], (height, width))
+        # The start and the jitter have generators of their own, so that a longer start or another
+        # canvas does not shift the jitter.
+        self.jitter = seeded([seed + 2**32 for seed in seeds])
+        parameters = canvas.start(self.shape, seeds) if start is None else start.clone()
+        self.parameters = parameters.to(device)
+        canvas.constrain_(self.parameters)
+        self.state = step_rule.begin(self.parameters)
+        self.gradient = torch.zeros(count, *self.shape, device=device)
+        self.total = total_iterations(stages)
+        self.trace = torch.zeros(self.total, count, len(energy.term_names), device=device)
+        self.iteration = 0
+
+    def run(self, stage: Stage, callbacks: Sequence[Callable[[Snapshot], None]]) -> None:
+        """All iterations of a stage."""
+        self.step_rule.begin_stage(self.state)
+        for i, places in enumerate(self.views.places(stage, self.jitter)):
+            image = self.canvas.render(self.parameters, self.shape, self.mean)
+            terms = self._evaluate(image, places)
+            self.trace[self.iteration] = terms
+            self.iteration += 1
+            for callback in callbacks:
+                callback(Snapshot(self.iteration, self.total, terms, image))
+            gradient = self.canvas.pull_back(self.gradient, image, self.mean)
+            self.step_rule.step_(
+                self.parameters, gradient, terms[:, 0], stage.rate_at(i), self.state
+            )
+            self.canvas.constrain_(self.parameters)
+        self._check_finite()
+
+    def _evaluate(self, image: Tensor, places: list[list[int]]) -> Tensor:
+        """Terms at this image, `[N, terms]`; leaves the image's gradient in `self.gradient`."""
+        loss, view_gradient = self.energy.loss_and_gradient(self.views.crop(image, places))
+        self.gradient.zero_()
+        self.views.paste(view_gradient, places, self.gradient)
+        return self.energy.stack(loss, self.energy.add_gradient(image, self.gradient))
+
+    def _check_finite(self) -> None:
+        good = torch.isfinite(self.trace[: self.iteration, :, 0]).all(1)
+        if not bool(good.all()):
+            first = int((~good).nonzero()[0]) + 1
+            raise PreimageError(
+                f"the energy is not finite from iteration {first} on: lower the step rule's rate, "
+                "or check that the representation is finite and differentiable."
+            )
+
+    def finish(self, seconds: float) -> Outcome:
+        """The result, measured without jitter on the centre crop."""
+        self.step_rule.finish_(self.parameters, self.state)
+        image = self.canvas.render(self.parameters, self.shape, self.mean).detach().clone()
+        view = self.views.crop(image, self.views.centre(len(image))).contiguous()
+        return Outcome(
+            image=image,
+            view=view,
+            code=_code(self.energy, view),
+            terms=self.energy.evaluate(image, view),
+            term_names=self.energy.term_names,
+            trace=self.trace,
+            seconds=seconds,
+        )
+
+
+@torch.no_grad()
+def _code(energy: Energy, view: Tensor) -> Tensor:
+    return energy.representation(view)
+
+
+def _view_size(
+    view: int | tuple[int, int] | None, input_size: int | None
+) -> tuple[int, int]:
+    if view is None:
+        view = input_size
+    if view is None:
+        raise UsageError("this representation takes images of any size: say which with `view`.")
+    return (view, view) if isinstance(view, int) else view

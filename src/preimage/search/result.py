@@ -1,0 +1,236 @@
+"""One result: the image, what was measured on it, and the folder that holds both."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from preimage.errors import PreimageError
+from preimage.images import Tile, contact_sheet
+
+SCHEMA = 1
+"""Version of the record's layout; a reader refuses records of another one."""
+
+RECORD = "result.json"
+
+
+@dataclass(frozen=True)
+class Result:
+    """One pre-image with its record.
+
+    Attributes:
+        record: what `result.json` holds; see docs/results.md.
+        image: the pre-image, 0-255, clipped, never stretched.
+        reference: the photo whose code was inverted, or None if only its code was given.
+        canvas: the whole rendered canvas, `[C, H, W]` float32 on the canvas scale.
+        trace: one row an iteration, as the search saw it (jitter included).
+        trace_columns: names of the trace's columns.
+        code: the target code; saved where there is no reference to compute it from.
+        displayed: reference and pre-image as the figure shows them, if not as they are.
+    """
+
+    record: Mapping[str, Any]
+    image: Image.Image
+    reference: Image.Image | None
+    canvas: np.ndarray
+    trace: np.ndarray
+    trace_columns: tuple[str, ...]
+    code: np.ndarray | None = None
+    displayed: tuple[Image.Image, ...] = field(default=(), repr=False)
+
+    @property
+    def relative_error(self) -> float:
+        """‖Φ(x)−Φ₀‖/‖Φ₀‖ of the pre-image, a fraction."""
+        return float(self.record["relative_error"])
+
+    @property
+    def energy(self) -> float:
+        """Eq. 1 of the final canvas."""
+        return float(self.record["energy"]["total"])
+
+    def tiles(self) -> list[Tile]:
+        """The figure's pictures with their captions: reference (if there is one) and pre-image."""
+        stretched = bool(self.displayed)
+        shown = self.displayed or tuple(p for p in (self.reference, self.image) if p is not None)
+        representation = self.record["representation"]
+        title = f"{representation['model']} {representation['layer'] or ''}".strip()
+        caption = f"relative error {100 * self.relative_error:.1f} %"
+        if stretched:
+            caption += ", contrast stretched"
+        tiles = [Tile(shown[-1], title, caption)]
+        if self.reference is not None:
+            name = Path(str((self.record["image"] or {}).get("path") or "reference")).name
+            tiles.insert(0, Tile(shown[0], "reference", name))
+        return tiles
+
+    def figure(self) -> Image.Image:
+        """Reference and pre-image side by side, captioned."""
+        tiles = self.tiles()
+        return contact_sheet(tiles, columns=len(tiles))
+
+    def save(self, folder: str | Path, overwrite: bool = False) -> Path:
+        """Write the result folder, all of it or nothing.
+
+        Raises:
+            PreimageError: if the folder exists and is not empty (unless `overwrite`), or cannot
+                be written.
+        """
+        with new_folder(folder, overwrite) as partial:
+            self.write_into(partial)
+        return Path(folder)
+
+    def write_into(self, folder: Path) -> None:
+        """Write the result's files into an existing folder."""
+        self.image.save(folder / "image.png")
+        if self.reference is not None:
+            self.reference.save(folder / "reference.png")
+        if self.code is not None:
+            np.save(folder / "code.npy", self.code)
+        self.figure().save(folder / "figure.png")
+        np.save(folder / "canvas.npy", self.canvas)
+        with (folder / "trace.csv").open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(("iteration", *self.trace_columns))
+            for iteration, row in enumerate(self.trace.tolist(), start=1):
+                writer.writerow((iteration, *(f"{value:.9g}" for value in row)))
+        text = json.dumps(self.record, indent=1, ensure_ascii=False, allow_nan=False)
+        (folder / RECORD).write_text(text + "\n", encoding="utf-8")
+
+    def _repr_png_(self) -> bytes:
+        buffer = io.BytesIO()
+        self.figure().save(buffer, format="PNG")
+        return buffer.getvalue()
+
+
+def check_new_folder(folder: str | Path, overwrite: bool = False) -> None:
+    """Refuse a place where results can't be written, before any time is spent on them.
+
+    Raises:
+        PreimageError: if the folder holds something (unless `overwrite`), is a file, or its parent
+            can't be written.
+    """
+    path = Path(folder)
+    if path.exists() and not path.is_dir():
+        raise PreimageError(f"{path} is a file; a folder for results was expected: choose another --out.")
+    if path.is_dir() and any(path.iterdir()) and not overwrite:
+        raise PreimageError(
+            f"{path} exists and is not empty: choose another --out, or give --overwrite."
+        )
+    parent = path.absolute().parent
+    while not parent.exists():
+        parent = parent.parent
+    if not parent.is_dir() or not os.access(parent, os.W_OK):
+        raise PreimageError(f"{path} can't be written: no permission in {parent}. Choose another --out.")
+
+
+@contextmanager
+def new_folder(folder: str | Path, overwrite: bool = False) -> Iterator[Path]:
+    """A folder to write into that takes its name only when all of it is there.
+
+    The work happens in a hidden neighbour; if the block fails or is interrupted, that is removed and
+    the place is as it was before.
+
+    Raises:
+        PreimageError: as `check_new_folder`, or if the disk refuses.
+    """
+    path = Path(folder)
+    check_new_folder(path, overwrite)
+    try:
+        path.absolute().parent.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.absolute().parent))
+    except OSError as error:
+        raise PreimageError(f"{path} can't be written: {error.strerror}. Choose another --out.") from error
+    try:
+        yield partial
+        partial.chmod(0o777 & ~_umask())
+        _replace(partial, path)
+    except OSError as error:
+        raise PreimageError(f"{path} can't be written: {error.strerror}.") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _replace(partial: Path, path: Path) -> None:
+    """Give the finished folder its name; an older one is moved aside first, then removed."""
+    if not path.exists():
+        partial.rename(path)
+        return
+    aside = partial.with_name(partial.name + ".old")
+    path.rename(aside)
+    partial.rename(path)
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def load_record(folder: str | Path) -> dict[str, Any]:
+    """Read `result.json` of a result folder.
+
+    Raises:
+        PreimageError: if there is none, it is damaged, or of another schema.
+    """
+    path = Path(folder) / RECORD
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise PreimageError(f"{folder} holds no {RECORD}: a result folder was expected.") from None
+    except (OSError, ValueError) as error:
+        raise PreimageError(f"{path} can't be read as a record: {error}") from error
+    if not isinstance(record, dict) or record.get("schema") != SCHEMA:
+        got = record.get("schema") if isinstance(record, dict) else type(record).__name__
+        raise PreimageError(f"{path} has schema {got!r}; this version reads schema {SCHEMA}.")
+    return record
+
+
+def save_all(
+    results: Sequence[Result], folder: str | Path, overwrite: bool = False
+) -> Path:
+    """One result as a result folder; several as one folder each, with a contact sheet beside them."""
+    if len(results) == 1:
+        return results[0].save(folder, overwrite)
+    with new_folder(folder, overwrite) as partial:
+        for name, result in zip(folder_names(results), results, strict=True):
+            (partial / name).mkdir()
+            result.write_into(partial / name)
+        sheet_of(results).save(partial / "figure.png")
+    return Path(folder)
+
+
+def folder_names(results: Sequence[Result]) -> list[str]:
+    """A distinct name for each result: number, image, restart."""
+    names = []
+    for i, result in enumerate(results):
+        image = result.record["image"]
+        stem = Path(image["path"]).stem if image and image.get("path") else "code"
+        names.append(f"{i:03d}-{stem}-restart{result.record['restart']}")
+    return names
+
+
+def sheet_of(results: Sequence[Result]) -> Image.Image:
+    """All results in one picture, each reference once before its own pre-images."""
+    tiles: list[Tile] = []
+    shown: set[int] = set()
+    for result in results:
+        pair = result.tiles()
+        if len(pair) == 2:
+            if id(result.reference) not in shown:
+                tiles.append(pair[0])
+                shown.add(id(result.reference))
+        tiles.append(pair[-1])
+    return contact_sheet(tiles, columns=min(4, len(tiles)))

@@ -1,0 +1,81 @@
+"""Stages: stretches of iterations with one setting of jitter and step."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from preimage.errors import UsageError
+
+DECAYS = ("none", "cosine")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stretch of iterations with one setting of jitter and step.
+
+    Attributes:
+        iterations: how many.
+        jitter: T of Eq. 7: every iteration shifts the view by 0..T-1 pixels; 1 is none.
+        rate: factor on the step rule's own rate.
+        decay: `none` keeps the rate, `cosine` lowers it to zero over the stage.
+        warmup: iterations at the stage's start over which the rate rises linearly to its value.
+
+    Raises:
+        UsageError: if a value is out of range.
+    """
+
+    iterations: int
+    jitter: int = 1
+    rate: float = 1.0
+    decay: str = "none"
+    warmup: int = 0
+
+    def __post_init__(self) -> None:
+        if self.iterations < 1:
+            raise UsageError(f"a stage needs at least 1 iteration, got {self.iterations}.")
+        if self.jitter < 1:
+            raise UsageError(f"jitter T must be at least 1 (none), got {self.jitter}.")
+        if not (math.isfinite(self.rate) and self.rate > 0):
+            raise UsageError(f"a stage's rate must be a positive number, got {self.rate:g}.")
+        if self.decay not in DECAYS:
+            raise UsageError(f"decay must be one of {', '.join(DECAYS)}, got {self.decay!r}.")
+
+    def rate_at(self, iteration: int) -> float:
+        """Factor on the step rule's rate at an iteration of this stage, counted from 0."""
+        rate = self.rate
+        if self.decay == "cosine":
+            rate *= 0.5 * (1 + math.cos(math.pi * iteration / self.iterations))
+        if iteration < self.warmup:
+            rate *= (iteration + 1) / (self.warmup + 1)
+        return rate
+
+
+def total_iterations(stages: Sequence[Stage]) -> int:
+    """Iterations of all stages together."""
+    return sum(stage.iterations for stage in stages)
+
+
+def scale_stages(stages: Sequence[Stage], iterations: int) -> tuple[Stage, ...]:
+    """The same stages with their lengths scaled to a total; a stage scaled to nothing is left out.
+
+    Raises:
+        UsageError: if the total is below 1.
+
+    Example:
+        >>> [s.iterations for s in scale_stages([Stage(300, jitter=4), Stage(50)], 70)]
+        [60, 10]
+    """
+    if iterations < 1:
+        raise UsageError(f"iterations must be a whole number of at least 1, got {iterations}.")
+    total = total_iterations(stages)
+    ends, scaled, done = 0, [], 0
+    for stage in stages:
+        ends += stage.iterations
+        count = round(iterations * ends / total) - done
+        if count > 0:
+            warmup = round(stage.warmup * count / stage.iterations)
+            scaled.append(replace(stage, iterations=count, warmup=warmup))
+            done += count
+    return tuple(scaled)
