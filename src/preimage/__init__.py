@@ -1,51 +1,25 @@
 """preimage: what an image representation keeps and what it throws away."""
 
+from __future__ import annotations
+
+from importlib import import_module
 from importlib.metadata import version as _version
+from typing import TYPE_CHECKING, Any
 
 __version__ = _version("preimage")
 
-from preimage.energy import BoundedRange, Energy, Euclidean, InnerProduct, TotalVariation
-from preimage.errors import PreimageError, UsageError
-from preimage.recipes import PRESETS, Settings, encode, invert, settings_for
-from preimage.representations import Representation, representation
-from preimage.search import (
-    LBFGS,
-    Adam,
-    Momentum,
-    PixelCanvas,
-    Result,
-    Snapshot,
-    SpectralCanvas,
-    Stage,
-    UniformNoise,
-    WindowedAdaGrad,
-    minimise,
-)
+if TYPE_CHECKING:
+    from preimage._api import *  # noqa: F403  (the list stands there once)
 
-__all__ = [
-    "LBFGS",
-    "PRESETS",
-    "Adam",
-    "BoundedRange",
-    "Energy",
-    "Euclidean",
-    "InnerProduct",
-    "Momentum",
-    "PixelCanvas",
-    "PreimageError",
-    "Representation",
-    "Result",
-    "Settings",
-    "Snapshot",
-    "SpectralCanvas",
-    "Stage",
-    "TotalVariation",
-    "UniformNoise",
-    "UsageError",
-    "WindowedAdaGrad",
-    "encode",
-    "invert",
-    "minimise",
-    "representation",
-    "settings_for",
-]
+
+def __getattr__(name: str) -> Any:
+    # PyTorch takes seconds to import: `preimage --help` and the command line's checks do without.
+    if not name.startswith("_") or name == "__all__":
+        api = import_module("preimage._api")
+        if name in api.__all__ or name == "__all__":
+            return getattr(api, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *import_module("preimage._api").__all__]

@@ -33,6 +33,20 @@ class UsageError(PreimageError):
     exit_code = 2
 
 
+def one_line(text: object, limit: int = 120) -> str:
+    """Foreign words made fit to stand in a message: the first line, printable, not too long.
+
+    Args:
+        text: another library's error, or a name out of a file; what it holds is not trusted.
+        limit: letters to keep.
+
+    >>> one_line("bad header\\x1b[31m\\nTraceback ...")
+    'bad header?[31m'
+    """
+    line = (str(text).strip().splitlines() or [""])[0][:limit]
+    return "".join(letter if letter.isprintable() else "?" for letter in line)
+
+
 def nearest(name: str, known: Iterable[str], n: int = 5) -> str:
     """The names most like a mistyped one, as the end of an "unknown X" message.
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pickle
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,20 +12,30 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as nps
 
 from preimage.errors import PreimageError
-from preimage.weights.readers import MAX_DEPTH, read_numpy_pickle, read_torch
+from preimage.weights.readers import MAX_DEPTH, NestedArrays, read_numpy_pickle, read_torch
 
 SAME_FOLDER = settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 NUMBERS = st.sampled_from(["<f4", ">f4", "<f8", "<f2", "|u1", "<i4", ">i8", "|b1", "<c8"])
 ARRAYS = NUMBERS.flatmap(
-    lambda dtype: nps.arrays(dtype, nps.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4))
+    lambda dtype: nps.arrays(
+        dtype, nps.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4)
+    )
 )
 TREES = st.recursive(
     st.dictionaries(st.text(max_size=5), ARRAYS, max_size=3),
     lambda children: st.dictionaries(st.text(max_size=5), children, max_size=3),
     max_leaves=5,
 )
+
+
+def refusal(file: Path) -> str | None:
+    try:
+        read_numpy_pickle(file)
+    except PreimageError as error:
+        return str(error)
+    return None
 
 
 def same(got: object, expected: object) -> bool:
@@ -45,7 +56,9 @@ def same(got: object, expected: object) -> bool:
 
 @SAME_FOLDER
 @given(tree=TREES, protocol=st.integers(2, 5))
-def test_whatever_numpy_pickles_comes_back(tmp_path: Path, tree: dict, protocol: int) -> None:
+def test_whatever_numpy_pickles_comes_back(
+    tmp_path: Path, tree: NestedArrays, protocol: int
+) -> None:
     file = tmp_path / "w.ckpt"
     file.write_bytes(pickle.dumps(tree, protocol=protocol))
     assert same(read_numpy_pickle(file), tree)
@@ -75,7 +88,7 @@ class Touch:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def __reduce__(self) -> tuple:
+    def __reduce__(self) -> tuple[Any, ...]:
         return Path.touch, (self.path,)
 
 
@@ -96,6 +109,16 @@ def test_the_refused_name_is_given(tmp_path: Path) -> None:
     file.write_bytes(b"\x80\x02cos\nsystem\nX\x04\x00\x00\x00trueR.")
     with pytest.raises(PreimageError, match=r"got os\.system; refused, nothing was run"):
         read_numpy_pickle(file)
+
+
+def test_a_refused_name_cannot_play_with_the_terminal(tmp_path: Path) -> None:
+    file = tmp_path / "w.ckpt"
+    pickled = pickle.dumps({"bias": Touch(tmp_path)}, protocol=4)
+    name = "Path.touch"
+    file.write_bytes(pickled.replace(name.encode(), b"\x1b[31m\nok."[: len(name)]))
+    with pytest.raises(PreimageError) as caught:
+        read_numpy_pickle(file)
+    assert str(caught.value).isprintable()
 
 
 @pytest.mark.parametrize(
@@ -149,7 +172,7 @@ def test_bytes_that_do_not_fit_the_shape_are_refused(tmp_path: Path) -> None:
 
 
 def test_endless_nesting_is_refused(tmp_path: Path) -> None:
-    tree: dict = {}
+    tree: dict[str, object] = {}
     for _ in range(MAX_DEPTH + 1):
         tree = {"deeper": tree}
     file = tmp_path / "w.ckpt"
@@ -159,7 +182,7 @@ def test_endless_nesting_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_short_file_cannot_stand_for_endless_arrays(tmp_path: Path) -> None:
-    tree: dict = {"array": np.ones(1)}
+    tree: dict[str, object] = {"array": np.ones(1)}
     for _ in range(MAX_DEPTH - 1):
         tree = {str(index): tree for index in range(8)}
     file = tmp_path / "w.ckpt"
@@ -188,11 +211,9 @@ def test_damage_ends_in_one_message(tmp_path: Path, data: st.DataObject) -> None
         damaged[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))
     file = tmp_path / "w.ckpt"
     file.write_bytes(bytes(damaged[: data.draw(st.integers(0, len(whole)))]))
-    try:
-        read_numpy_pickle(file)
-    except PreimageError as error:
-        assert str(error).startswith(str(file))
-        assert len(str(error).splitlines()) == 1
+    message = refusal(file)
+    assert message is None or message.startswith(str(file))
+    assert message is None or len(message.splitlines()) == 1
 
 
 def test_a_missing_file(tmp_path: Path) -> None:

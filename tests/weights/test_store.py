@@ -70,7 +70,9 @@ def leftovers(cache: Path) -> list[str]:
     return sorted(path.name for path in cache.iterdir() if not path.name.endswith(".lock"))
 
 
-def pip_that(monkeypatch: pytest.MonkeyPatch, returncode: int, stderr: str = "", **files: Path) -> list:
+def pip_that(
+    monkeypatch: pytest.MonkeyPatch, returncode: int, stderr: str = "", **files: Path
+) -> list[list[str]]:
     """Replaces pip; returns the list of commands it was called with."""
     commands: list[list[str]] = []
 
@@ -104,7 +106,7 @@ def test_a_download_ends_in_the_cache(tmp_path: Path, cache: Path) -> None:
     assert leftovers(cache) == ["toy.pth"]
 
 
-def test_a_file_that_is_there_is_not_fetched_again(tmp_path: Path, cache: Path) -> None:
+def test_a_file_that_is_there_is_not_fetched_again(cache: Path) -> None:
     cache.mkdir(parents=True)
     (cache / "toy.pth").write_bytes(CONTENT)
     assert store.fetch(entry(Url("file:///nowhere"))) == cache / "toy.pth"
@@ -121,7 +123,7 @@ def test_force_fetches_again(tmp_path: Path, cache: Path) -> None:
 
 
 @pytest.mark.parametrize("position", [0, len(CONTENT) // 2, len(CONTENT) - 1])
-def test_one_flipped_byte_is_found(tmp_path: Path, cache: Path, position: int) -> None:
+def test_one_flipped_byte_is_found(tmp_path: Path, position: int) -> None:
     toy = entry(served(tmp_path))
     path = store.fetch(toy)
     damaged = bytearray(CONTENT)
@@ -178,7 +180,7 @@ def test_too_long_a_download_is_stopped(
 def test_without_a_network_all_that_was_tried_is_listed(
     tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    said = "WARNING: retrying\nERROR: Could not find a version that satisfies toy==1.0\nERROR: No match"
+    said = "WARNING: retrying\nERROR: Could not find a version that satisfies toy==1.0\nERROR: No"
     pip_that(monkeypatch, 1, said)
     url = Url((tmp_path / "missing.pth").as_uri())
     with pytest.raises(PreimageError) as caught:
@@ -230,9 +232,7 @@ def test_pip_gets_the_pinned_digest_and_installs_nothing(
     assert not list(tmp_path.rglob("evil"))
 
 
-def test_an_archive_put_there_by_hand_is_used(
-    cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_archive_put_there_by_hand_is_used(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sha256 = archive(cache / "toy-1.0.tar.gz", {"toy-1.0/toy.ckpt": CONTENT})
     commands = pip_that(monkeypatch, 1)
     assert store.fetch(entry(sdist(sha256))).read_bytes() == CONTENT
@@ -307,7 +307,7 @@ def test_a_missing_file_says_how_to_get_it() -> None:
         store.verify(entry(Url("file:///nowhere")))
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may write anywhere")
+@pytest.mark.skipif(getattr(os, "geteuid", int)() == 0, reason="who may write anywhere")
 def test_a_cache_that_cannot_be_written(tmp_path: Path, cache: Path) -> None:
     cache.mkdir(parents=True)
     cache.chmod(0o500)

@@ -78,15 +78,13 @@ class BoundedRange(Prior):
         _require(self.alpha >= 2, "alpha of Eq. 5 must be a number of at least 2", self.alpha)
         _require(self.B > 0, "B of Eq. 5 must be a positive number", self.B)
 
-    def _squared_length(self, image: Tensor) -> Tensor:
-        """(Σ_k x_k²)/B², `[N, 1, H, W]`."""
-        return torch.linalg.vector_norm(image, dim=1, keepdim=True).square_().mul_(self.B**-2)
-
     def value(self, image: Tensor) -> Tensor:
-        return self._squared_length(image).pow_(self.alpha / 2).flatten(1).mean(1)
+        squared = image.square().sum(1).mul(self.B**-2)
+        return squared.pow(self.alpha / 2).flatten(1).mean(1)
 
     def add_gradient(self, image: Tensor, into: Tensor) -> Tensor:
-        squared = self._squared_length(image)
+        # The norm sums the channels in one pass; (Σ_k x_k²)/B² is [N, 1, H, W].
+        squared = torch.linalg.vector_norm(image, dim=1, keepdim=True).square_().mul_(self.B**-2)
         area = image.shape[-1] * image.shape[-2]
         power = squared.square() if self.alpha == 6 else squared.pow(self.alpha / 2 - 1)
         value = torch.linalg.vecdot(power.flatten(1), squared.flatten(1)) / area

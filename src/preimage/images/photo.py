@@ -8,12 +8,11 @@ from __future__ import annotations
 import os
 import re
 import warnings
-from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from preimage.errors import PreimageError
+from preimage.errors import PreimageError, one_line
 from preimage.files import reason, replacing, sha256_of_file
 
 __all__ = ["MAX_PIXELS", "load_photo", "save_png", "sha256_of_file"]
@@ -25,9 +24,7 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF
 WHITE = (255, 255, 255, 255)
 
 
-def load_photo(
-    path: str | os.PathLike[str], size: int | None, channels: int = 3
-) -> Image.Image:
+def load_photo(path: str | os.PathLike[str], size: int | None, channels: int = 3) -> Image.Image:
     """A photo as the networks and the search see it.
 
     EXIF orientation applied, transparency laid over white, 8 bits a channel, the central square
@@ -48,6 +45,7 @@ def load_photo(
             other than 8 or 16 bits.
 
     >>> import tempfile
+    >>> from pathlib import Path
     >>> file = Path(tempfile.mkdtemp()) / "grey.png"
     >>> save_png(np.full((30, 40), 7, np.uint8), file)
     >>> load_photo(file, size=16).size
@@ -79,6 +77,7 @@ def save_png(image: Image.Image | np.ndarray, path: str | os.PathLike[str]) -> N
         PreimageError: the array has another shape or type, or the file cannot be written.
 
     >>> import tempfile
+    >>> from pathlib import Path
     >>> folder = Path(tempfile.mkdtemp())
     >>> save_png(np.zeros((4, 4, 3), np.uint8), folder / "black.png")
     >>> [file.name for file in folder.iterdir()]
@@ -104,10 +103,11 @@ def as_picture(image: Image.Image | np.ndarray) -> Image.Image:
     colour = image.ndim == 3 and image.shape[2] == 3
     if image.dtype != np.uint8 or not (grey or colour) or image.size == 0:
         raise PreimageError(
-            "expected pixels as uint8 [H, W] or [H, W, 3], got "
-            f"{image.dtype} {list(image.shape)}"
+            f"expected pixels as uint8 [H, W] or [H, W, 3], got {image.dtype} {list(image.shape)}"
         )
-    return Image.fromarray(np.ascontiguousarray(image.squeeze(2) if image.ndim == 3 and grey else image))
+    return Image.fromarray(
+        np.ascontiguousarray(image.squeeze(2) if image.ndim == 3 and grey else image)
+    )
 
 
 def _decode(path: str | os.PathLike[str]) -> Image.Image:
@@ -132,9 +132,9 @@ def _decode(path: str | os.PathLike[str]) -> Image.Image:
             f"{path}: expected an image ({', '.join(_formats())}), got something else"
         ) from error
     except Exception as error:  # damaged files can fail anywhere inside a decoder
+        why = one_line(error) or type(error).__name__
         raise PreimageError(
-            f"{path}: the image is damaged or cut short ({_first_line(error)}); "
-            "save or copy it again"
+            f"{path}: the image is damaged or cut short ({why}); save or copy it again"
         ) from error
 
 
@@ -177,7 +177,9 @@ def _as_rgb(image: Image.Image, path: str | os.PathLike[str]) -> Image.Image:
         image = _eight_bits(image, path)
     if image.has_transparency_data:
         with_alpha = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", image.size, WHITE), with_alpha).convert("RGB")
+        return Image.alpha_composite(Image.new("RGBA", image.size, WHITE), with_alpha).convert(
+            "RGB"
+        )
     return image.convert("RGB")
 
 
@@ -191,12 +193,8 @@ def _eight_bits(image: Image.Image, path: str | os.PathLike[str]) -> Image.Image
 
 def _central_square(image: Image.Image, size: int) -> Image.Image:
     # Only the square is resized: the whole of a very long picture would not fit in memory.
+    # Pillow's filter looks past the box, so this equals resizing the whole and then cropping.
     side = min(image.size)
     left, top = (image.width - side) / 2, (image.height - side) / 2
     box = (left, top, left + side, top + side)
     return image.resize((size, size), Image.Resampling.LANCZOS, box=box)
-
-
-def _first_line(error: Exception) -> str:
-    text = str(error).strip()
-    return text.splitlines()[0][:120] if text else type(error).__name__

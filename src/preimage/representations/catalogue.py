@@ -70,6 +70,6 @@ def representation(model: str | nn.Module, layer: str | None = None, **options: 
         geometry=table[layer].geometry,
         defaults=layer_defaults(model)[layer],
         weights=loaded.weights,
-        classifier="logits" if loaded.has_classifier and "logits" in table else None,
+        classifier=entry.architecture.scores if loaded.has_classifier else None,
         labels=models.labels() if loaded.has_classifier else None,
     )

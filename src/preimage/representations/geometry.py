@@ -18,6 +18,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from preimage.models.efficientnet import GlobalAverage
+from preimage.models.layers import SameConv2d
+from preimage.models.layers import SameConv2d
 from preimage.representations.base import Geometry
 
 
@@ -44,7 +47,7 @@ class Filter:
 
     support: int
     stride: int
-    padding: float
+    padding: int
 
 
 KINDS: tuple[tuple[type[nn.Module], str], ...] = (
@@ -53,6 +56,7 @@ KINDS: tuple[tuple[type[nn.Module], str], ...] = (
     (nn.MaxPool2d, "max pooling"),
     (nn.AvgPool2d, "average pooling"),
     (nn.AdaptiveAvgPool2d, "average pooling"),
+    (GlobalAverage, "average pooling"),
     (nn.ReLU, "relu"),
     (nn.ReLU6, "relu6"),
     (nn.Softmax, "softmax"),
@@ -71,10 +75,20 @@ def _filters(module: nn.Module, extent: int) -> Iterator[Filter]:
     for leaf in module.modules():
         if isinstance(leaf, nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d):
             support = (_first(leaf.kernel_size) - 1) * _first(getattr(leaf, "dilation", 1)) + 1
-            padding = leaf.padding if not isinstance(leaf.padding, str) else (support - 1) // 2
-            yield Filter(support, _first(leaf.stride), _first(padding))
-        elif isinstance(leaf, nn.Linear | nn.AdaptiveAvgPool2d) and extent > 1:
+            yield Filter(support, _first(leaf.stride), _padding(leaf, support, extent))
+            # Only a layer padded for its input's side asks for it again within a block.
+            extent = -(-extent // _first(leaf.stride))
+        elif isinstance(leaf, nn.Linear | nn.AdaptiveAvgPool2d | GlobalAverage) and extent > 1:
             yield Filter(extent, 1, 0)
+
+
+def _padding(leaf: nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d, support: int, extent: int) -> int:
+    """Pixels added before the first one of an input of side `extent`."""
+    if isinstance(leaf, SameConv2d):
+        return leaf.padding_before_after(extent, axis=1)[0]
+    if isinstance(leaf.padding, str):
+        return (support - 1) // 2 if leaf.padding == "same" else 0
+    return _first(leaf.padding)
 
 
 def _then(geometry: Geometry, filter: Filter) -> Geometry:

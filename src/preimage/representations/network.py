@@ -61,7 +61,7 @@ class NetworkLayer(Representation):
         mean: mean colour, 0-255: the canvas scale is RGB minus this.
         std: what the canvas scale is divided by, per channel, to make the network's input.
         geometry, defaults, weights: see `Representation`.
-        classifier: whether the network's output are class scores (before a softmax or after).
+        classifier: the layer that gives class scores before any softmax, or None.
         labels: names of the classes.
 
     Raises:

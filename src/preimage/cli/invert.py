@@ -1,0 +1,170 @@
+"""`preimage invert`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from preimage.cli import console, options
+from preimage.errors import UsageError
+
+if TYPE_CHECKING:
+    from preimage.search import Result
+
+
+@click.command(short_help="Find images with the code of a given image.")
+@click.argument("images", metavar="[IMAGE]...", nargs=-1, type=options.FILE)
+@click.option(
+    "--code", metavar="FILE.npy", type=options.FILE,
+    help="Invert this code instead of an image's; `preimage encode` writes such files.",
+)
+@options.network
+@click.option(
+    "--preset", metavar="best|paper|quick", default="best", show_default=True,
+    help="Settings to begin with; the options below replace single ones.",
+)
+@click.option(
+    "--fidelity", metavar="C", type=float, callback=options.at_least(0),
+    help="Weight of the loss against the image prior. Default: the layer's own.",
+)
+@click.option(
+    "--iterations", metavar="N", type=click.IntRange(min=1),
+    help="Total; the preset's stages are scaled to it.",
+)
+@click.option(
+    "--restarts", metavar="R", type=click.IntRange(min=1), default=1, show_default=True,
+    help="Pre-images of each image, from seed N, N+1 ...",
+)
+@click.option(
+    "--neighbourhood", metavar="K", type=click.IntRange(min=1),
+    help="Only the central KxK cells of the code count.",
+)
+@click.option(
+    "--channels", metavar="A:B", callback=options.span,
+    help="Only channels A to B-1 of the code count.",
+)
+@click.option(
+    "--jitter", metavar="T", type=click.IntRange(min=1),
+    help="Shift the view by up to T-1 pixels. Default: the layer's own.",
+)
+@click.option(
+    "--alpha", metavar="A", type=float, callback=options.at_least(2), help="Exponent of the bounded range (Eq. 5)."
+)
+@click.option(
+    "--beta", metavar="B", type=float, callback=options.at_least(1), help="Exponent of the total variation."
+)
+@click.option(
+    "--stretch", is_flag=True,
+    help="Stretch the contrast in figure.png, as the paper's figures do; image.png stays as it is.",
+)
+@click.option(
+    "--movie", metavar="FILE.gif", type=options.FILE, help="Also write an animation of the search."
+)
+@options.out_folder("preimage-out/IMAGE-MODEL-LAYER; with --json, nothing is written")
+@options.seed
+@options.device
+@options.as_json
+def invert(
+    *,
+    images: tuple[Path, ...],
+    code: Path | None,
+    model: str,
+    layer: str | None,
+    preset: str,
+    restarts: int,
+    stretch: bool,
+    movie: Path | None,
+    out: Path | None,
+    overwrite: bool,
+    seed: int,
+    device: str,
+    as_json: bool,
+    **overrides: Any,
+) -> None:
+    """Find natural-looking images with the same code as IMAGE, starting from noise.
+
+    The search sees only the code: what the result shows is what the layer has kept, and where it
+    differs from IMAGE is what the layer has thrown away. Several images, or several restarts, are
+    searched as one batch.
+
+    \b
+    Examples:
+      preimage invert cat.jpg --layer block05
+      preimage invert cat.jpg --model alexnet --layer relu3 --restarts 4 --out cats
+      preimage invert --code code.npy --layer pool
+    """
+    if bool(images) == (code is not None):
+        got = "both" if images else "neither"
+        raise UsageError(f"expected either images or --code FILE.npy to invert, got {got}.")
+    layer = options.check_layer(model, layer)
+    _check_places(out, movie, overwrite)
+    options.check_photos(images)
+
+    from preimage.gallery.movie import Recorder
+    from preimage.recipes import invert as search
+    from preimage.recipes.codes import load_code
+    from preimage.representations import representation
+
+    array = None if code is None else load_code(code)
+    phi = representation(model, layer).to(options.chosen_device(device))
+    recorders = [] if movie is None else [Recorder.of(phi)]
+    with console.watching(f"{phi.name}") as bars:
+        found = search(
+            phi,
+            images or None,
+            code=array,
+            preset=preset,
+            seed=seed,
+            restarts=restarts,
+            callbacks=[*bars, *recorders],
+            display_stretched=stretch,
+            **overrides,
+        )
+    results = found if isinstance(found, list) else [found]
+    film = recorders[0].gif([result.image for result in results]) if recorders else None
+    place = None
+    if out is not None or not as_json:
+        place = _save(results, out, overwrite, _name(images, phi.model, layer))
+    if movie is not None and film is not None:
+        _write(film, movie)
+    if as_json:
+        console.print_records([result.record for result in results])
+    else:
+        console.print_results(results, str(place))
+
+
+def _check_places(out: Path | None, movie: Path | None, overwrite: bool) -> None:
+    from preimage.search.result import check_new_folder
+
+    if out is not None:
+        check_new_folder(out, overwrite)
+    if movie is None:
+        return
+    if movie.suffix.lower() != ".gif":
+        raise UsageError(f"--movie {movie}: a name that ends in .gif was expected.")
+    options.check_new_file(movie, overwrite, "--movie")
+
+
+def _name(images: tuple[Path, ...], model: str, layer: str) -> str:
+    """Name of the folder for results that were given none."""
+    what = f"{len(images)}-images"
+    if len(images) <= 1:
+        what = images[0].stem[: options.LONGEST_STEM] if images else "code"
+    return f"{what}-{model}-{layer}"
+
+
+def _save(results: list[Result], out: Path | None, overwrite: bool, name: str) -> Path:
+    from preimage.search.result import save_all
+
+    # A free name is looked for at the end: another search may have taken one meanwhile.
+    return save_all(results, options.free_folder(name) if out is None else out, overwrite)
+
+
+def _write(film: bytes, movie: Path) -> None:
+    from preimage.files import replacing
+
+    movie.absolute().parent.mkdir(parents=True, exist_ok=True)
+    with replacing(movie) as temporary:
+        temporary.write_bytes(film)

@@ -1,0 +1,111 @@
+"""The command `preimage`: its commands, and what becomes of their failures."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+import preimage
+from preimage.cli.bench import bench
+from preimage.cli.demo import demo
+from preimage.cli.encode import encode
+from preimage.cli.invert import invert
+from preimage.cli.models import layers, models, weights
+from preimage.cli.rerun import rerun
+from preimage.errors import PreimageError
+from preimage.files import reason
+
+SECTIONS: tuple[tuple[str, tuple[click.Command, ...]], ...] = (
+    ("Pictures", (invert, rerun, demo)),
+    ("Codes", (encode,)),
+    ("Networks", (layers, models, weights)),
+    ("Measuring", (bench,)),
+)
+"""Every command there is, as `--help` and docs/cli.md show them."""
+
+
+INTERRUPTED = "interrupted; nothing was written."
+OUT_OF_MEMORY = "out of memory: try fewer images or restarts at once, or --device cpu."
+
+
+class Interrupted(PreimageError):
+    """Ctrl-C; results get their names only when they are whole."""
+
+    exit_code = 130
+
+
+class Sections(click.Group):
+    """A group whose help lists the commands by section."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for title, commands in SECTIONS:
+            with formatter.section(title):
+                formatter.write_dl([(c.name or "", c.get_short_help_str(70)) for c in commands])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise Interrupted(INTERRUPTED) from None
+
+
+@click.group(cls=Sections, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(preimage.__version__, message="preimage %(version)s")
+def cli() -> None:
+    """See what an image representation keeps and what it throws away.
+
+    preimage searches for natural-looking images whose code at a layer of a network is a given one.
+    Start with `preimage demo`, or with `preimage invert PHOTO --layer block05`.
+    """
+
+
+for _, _commands in SECTIONS:
+    for _command in _commands:
+        cli.add_command(_command)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command line and return its exit code: 0 done, 2 wrong use, 1 anything else."""
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    try:
+        returned = cli.main(given or ["--help"], prog_name="preimage", standalone_mode=False)
+        sys.stdout.flush()
+        return returned if isinstance(returned, int) else 0
+    except BrokenPipeError:
+        # Whoever read the output has left; the interpreter's last flush must not complain either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except PreimageError as error:
+        message, exit_code = str(error), error.exit_code
+    except click.ClickException as error:
+        message, exit_code = _with_hint(error), error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        message, exit_code = INTERRUPTED, Interrupted.exit_code
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        message, exit_code = f"{where}{reason(error)}", 1
+    except (MemoryError, RuntimeError) as error:
+        if not _is_out_of_memory(error):
+            raise
+        message, exit_code = OUT_OF_MEMORY, 1
+    click.echo(f"preimage: {message}", err=True)
+    return exit_code
+
+
+def _with_hint(error: click.ClickException) -> str:
+    context = getattr(error, "ctx", None)
+    hint = f"\nTry: {context.command_path} --help" if context else ""
+    return f"{error.format_message()}{hint}"
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """PyTorch has an error of its own for a GPU, and none for the CPU."""
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or "can't allocate memory" in str(error)
+    )

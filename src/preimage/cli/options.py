@@ -1,0 +1,186 @@
+"""Options and checks that several commands share.
+
+Nothing here imports PyTorch, so that `--help` and wrong use are answered at once.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from preimage.errors import PreimageError, UsageError, nearest
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+DEFAULT_MODEL = "efficientnet-lite0"
+LONGEST_STEM = 60
+FILE = click.Path(path_type=Path)
+
+
+def at_least(least: float) -> Callable[[click.Context, click.Parameter, float | None], float | None]:
+    """A check of an option's value: a finite number, not below a least one."""
+
+    def check(ctx: click.Context, param: click.Parameter, value: float | None) -> float | None:
+        # NaN passes every comparison that looks for what is wrong.
+        if value is None or (math.isfinite(value) and value >= least):
+            return value
+        message = f"expected a number of at least {least:g}, got {value:g}."
+        raise click.BadParameter(message, ctx, param)
+
+    return check
+
+
+def span(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[int, int] | None:
+    """A range `A:B` as its first and one past its last."""
+    if value is None:
+        return None
+    parts = re.fullmatch(r"([0-9]+):([0-9]+)", value)
+    if not parts or int(parts[1]) >= int(parts[2]):
+        message = f"expected A:B, whole numbers with A below B, got {value}."
+        raise click.BadParameter(message, ctx, param)
+    return int(parts[1]), int(parts[2])
+
+
+def network(command: Command) -> Command:
+    """`--model` and `--layer`."""
+    command = click.option(
+        "--layer", metavar="L", help="Layer to look into; `preimage layers M` lists them."
+    )(command)
+    return click.option(
+        "--model",
+        metavar="M",
+        default=DEFAULT_MODEL,
+        show_default=True,
+        help="Network to look into; `preimage models` lists them.",
+    )(command)
+
+
+def seed(command: Command) -> Command:
+    """`--seed`."""
+    return click.option(
+        "--seed",
+        metavar="N",
+        type=click.IntRange(min=0),
+        default=0,
+        show_default=True,
+        help="Same seed, same result on the same machine.",
+    )(command)
+
+
+def device(command: Command) -> Command:
+    """`--device`."""
+    return click.option(
+        "--device",
+        metavar="auto|cpu|cuda",
+        type=click.Choice(["auto", "cpu", "cuda"]),
+        default="auto",
+        show_default=True,
+        help="Where to compute; auto: cuda where there is one.",
+    )(command)
+
+
+def as_json(command: Command) -> Command:
+    """`--json`."""
+    return click.option(
+        "--json",
+        "as_json",
+        is_flag=True,
+        help="Print the record as JSON on standard output, all else on standard error.",
+    )(command)
+
+
+def out_folder(default: str) -> Callable[[Command], Command]:
+    """`--out DIR` and `--overwrite`; the help names what happens without them."""
+
+    def decorate(command: Command) -> Command:
+        command = overwrite(command)
+        return click.option(
+            "--out", metavar="DIR", type=FILE, help=f"Folder for the results. Default: {default}."
+        )(command)
+
+    return decorate
+
+
+def overwrite(command: Command) -> Command:
+    """`--overwrite`."""
+    return click.option(
+        "--overwrite", is_flag=True, help="Replace what is at the place of the output."
+    )(command)
+
+
+def chosen_device(choice: str) -> str:
+    """The device's name in PyTorch.
+
+    Raises:
+        PreimageError: if cuda was asked for and there is none.
+    """
+    import torch
+
+    available = torch.cuda.is_available()
+    if choice == "auto":
+        return "cuda" if available else "cpu"
+    if choice == "cuda" and not available:
+        raise PreimageError("--device cuda: PyTorch finds no CUDA device here; use --device cpu.")
+    return choice
+
+
+def check_layer(model: str, layer: str | None) -> str:
+    """The layer, if the model has it; needs no weights.
+
+    Raises:
+        UsageError: if there is no such model or layer, or none was given.
+    """
+    from preimage.representations.catalogue import layers_of
+
+    names = [row.name for row in layers_of(model)]
+    if layer in names:
+        return layer
+    all_of_them = f"All of them: preimage layers {model}"
+    if layer is None:
+        raise UsageError(f"{model} needs a --layer; {nearest('', names)}\n{all_of_them}")
+    raise UsageError(f"{model} has no layer {layer!r}; {nearest(layer, names)}\n{all_of_them}")
+
+
+def check_photos(images: Sequence[Path]) -> None:
+    """Decode every photo once, so that a bad one is named before weights are fetched.
+
+    Raises:
+        PreimageError: if one is missing, no image, damaged, too large or too small.
+    """
+    from preimage.images import load_photo
+
+    for image in images:
+        load_photo(image, None)
+
+
+def check_new_file(path: Path, overwrite: bool, option: str) -> None:
+    """Refuse a place where a file can't be written, before any time is spent on it.
+
+    Raises:
+        PreimageError: if something is there (unless a file and `overwrite`), or the folder can't
+            be written.
+    """
+    if path.is_dir():
+        raise PreimageError(f"{path} is a folder; a file was expected: choose another {option}.")
+    if path.exists() and not overwrite:
+        raise PreimageError(f"{path} exists: choose another {option}, or give --overwrite.")
+    parent = path.absolute().parent
+    while not parent.exists():
+        parent = parent.parent
+    if not parent.is_dir() or not os.access(parent, os.W_OK):
+        raise PreimageError(f"{path} can't be written in {parent}: choose another {option}.")
+
+
+def free_folder(name: str) -> Path:
+    """`preimage-out/NAME`, or with -2, -3 ... behind it where that is taken."""
+    safe = re.sub(r"[^\w.-]+", "-", name)
+    parent, number = Path("preimage-out"), 1
+    while (place := parent / (safe if number == 1 else f"{safe}-{number}")).exists():
+        number += 1
+    return place

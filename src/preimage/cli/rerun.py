@@ -1,0 +1,45 @@
+"""`preimage rerun`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from preimage.cli import console, options
+
+
+@click.command(short_help="Search once more for a saved result.")
+@click.argument("folder", metavar="DIR", type=options.FILE)
+@options.out_folder("nothing is written")
+@options.device
+@options.as_json
+def rerun(*, folder: Path, out: Path | None, overwrite: bool, device: str, as_json: bool) -> None:
+    """Search once more for the result saved in DIR, with its own settings and seed.
+
+    A result that was searched alone comes out the same, byte for byte, on the same machine and
+    versions. The errors of both are printed.
+
+    \b
+    Example:
+      preimage rerun preimage-out/cat-efficientnet-lite0-block05 --out again
+    """
+    from preimage.recipes.rerun import rerun as search
+    from preimage.search.result import check_new_folder, load_record
+
+    original = load_record(folder)
+    if out is not None:
+        check_new_folder(out, overwrite)
+    with console.watching(f"rerun of {folder}") as bars:
+        result = search(folder, options.chosen_device(device), bars)
+    if out is not None:
+        result.save(out, overwrite)
+    if as_json:
+        console.print_records([result.record])
+        return
+    click.echo(f"relative error  {console.percent(original['relative_error'])} in {folder}")
+    click.echo(f"relative error  {console.percent(result.relative_error)} now")
+    for warning in result.record["warnings"]:
+        click.echo(f"warning         {warning}")
+    if out is not None:
+        click.echo(f"result: {out}")

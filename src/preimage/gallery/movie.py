@@ -1,0 +1,81 @@
+"""A film of a search."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from PIL import Image
+
+from preimage.images import as_picture, to_pixels
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from preimage.representations import Representation
+    from preimage.search import Snapshot
+
+FRAMES = 60
+FRAME_MS = 70
+LAST_MS = 2000
+"""The result stays in view before the film begins again."""
+WIDEST = 1200
+"""Pixels across; with many problems each becomes smaller rather than the film endlessly wide."""
+
+
+class Recorder:
+    """A callback of `minimise` that keeps about `FRAMES` images, evenly spaced over the search.
+
+    Args:
+        mean: mean colour of the canvas scale.
+        view: side of the centre crop that is shown, or None for the whole canvas.
+    """
+
+    def __init__(self, mean: Sequence[float], view: int | None = None) -> None:
+        self.mean, self.view = mean, view
+        self.frames: list[Image.Image] = []
+
+    @staticmethod
+    def of(representation: Representation) -> Recorder:
+        """A recorder of what a representation sees without jitter."""
+        return Recorder(representation.mean, representation.input_size)
+
+    def __call__(self, snapshot: Snapshot) -> None:
+        every = max(1, round(snapshot.iterations / FRAMES))
+        if snapshot.iteration % every == 1 % every:
+            self.frames.append(_side_by_side([self._picture(image) for image in snapshot.image]))
+
+    def _picture(self, image: Tensor) -> Image.Image:
+        if self.view is not None:
+            top, left = ((side - self.view) // 2 for side in image.shape[-2:])
+            image = image[:, top : top + self.view, left : left + self.view]
+        return as_picture(to_pixels(image, self.mean))
+
+    def gif(self, results: Sequence[Image.Image]) -> bytes:
+        """The film as an animated GIF that ends with the results themselves and then repeats."""
+        frames = [*self.frames, _side_by_side(results)]
+        # Each frame has its own colours: noise at the start and a photo at the end share few.
+        coloured = [frame.quantize(256) for frame in frames]
+        buffer = io.BytesIO()
+        coloured[0].save(
+            buffer,
+            format="GIF",
+            save_all=True,
+            append_images=coloured[1:],
+            duration=[FRAME_MS] * len(self.frames) + [LAST_MS],
+            loop=0,
+        )
+        return buffer.getvalue()
+
+
+def _side_by_side(pictures: Sequence[Image.Image]) -> Image.Image:
+    columns = math.ceil(math.sqrt(len(pictures)))
+    side = min(pictures[0].width, WIDEST // columns)
+    rows = math.ceil(len(pictures) / columns)
+    sheet = Image.new("RGB", (columns * side, rows * side), "white")
+    for i, picture in enumerate(pictures):
+        scaled = picture.convert("RGB").resize((side, side))
+        sheet.paste(scaled, (i % columns * side, i // columns * side))
+    return sheet

@@ -1,0 +1,211 @@
+"""The tour: one photo inverted from five depths of a network, as one web page."""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment
+from PIL import Image
+
+from preimage.recipes import invert
+from preimage.representations import representation
+from preimage.representations.catalogue import layers_of
+from preimage.search.minimise import Snapshot
+from preimage.search.result import Result, new_folder
+
+MODEL = "efficientnet-lite0"
+PHOTO = "cat.jpg"
+PAGE = "index.html"
+ITERATIONS = 150
+"""For each stop; with them the tour takes about two minutes on two cores."""
+
+Watching = Callable[[str], AbstractContextManager[Sequence[Callable[[Snapshot], None]]]]
+
+
+@dataclass(frozen=True)
+class Stop:
+    """One depth of the tour.
+
+    Attributes:
+        layer: name of the layer.
+        headline: what to see there, in a few words.
+        text: what to look for, and why it is so.
+    """
+
+    layer: str
+    headline: str
+    text: str
+
+
+STOPS: tuple[Stop, ...] = (
+    Stop(
+        "block02",
+        "Nearly the photo itself",
+        "Every number of this code looks at a small patch only, and there are many of them: fur, "
+        "whiskers and pupils come back almost as they were. What drifts first is the colour of "
+        "smooth areas, because filters this small answer to differences more than to levels.",
+    ),
+    Stop(
+        "block05",
+        "The drawing stays, the paint runs",
+        "Edges and texture still stand in their places, but the network has begun to let go of "
+        "absolute colour. It needs to know that there is a nose, not exactly how orange it is; "
+        "several paintings of the same drawing share this code.",
+    ),
+    Stop(
+        "block11",
+        "The animal, in no particular colour",
+        "Two thirds of the way in. The patches now overlap so far that every number has seen much "
+        "of the photo. Eyes, muzzle and stripes are where they belong; light, colour and fine "
+        "texture are the search's guess.",
+    ),
+    Stop(
+        "block16",
+        "Parts without a whole",
+        "The last map of the network: 7 by 7 places, each with 320 numbers. Eyes, ears and fur "
+        "appear roughly where they were, often more than once. It looks wrong to us, yet to the "
+        "network it is nearly the same as the photo.",
+    ),
+    Stop(
+        "pool",
+        "What a stored embedding holds",
+        "Averaged over all places, 1280 numbers are left. This is the vector that people keep in a "
+        "database to find similar images. Where anything was is gone; which textures and parts "
+        "there were is not, and the classifier still gives much the same answer.",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Tour:
+    """What the tour leaves: the page, and the results it shows, from the first stop to the last."""
+
+    page: Path
+    results: tuple[Result, ...]
+
+
+def take_tour(
+    folder: str | Path,
+    *,
+    seed: int = 0,
+    device: str = "cpu",
+    overwrite: bool = False,
+    watching: Watching = lambda label: nullcontext(()),
+) -> Tour:
+    """Invert the embedded photo at every stop and write the page, all of it or nothing.
+
+    Args:
+        folder: where the page goes, `index.html`, with a result folder for each stop beside it.
+        seed: as for `invert`.
+        device: where to compute.
+        overwrite: replace what the folder holds.
+        watching: makes callbacks that show the progress of a search with a label.
+
+    Raises:
+        PreimageError: if the folder is not empty or can't be written.
+
+    Example:
+        >>> take_tour("demo").page                                           # doctest: +SKIP
+        PosixPath('demo/index.html')
+    """
+    with new_folder(folder, overwrite) as partial:
+        results = []
+        for number, stop in enumerate(STOPS, start=1):
+            with watching(f"{stop.layer} ({number} of {len(STOPS)})") as callbacks:
+                result = _visit(stop, seed, device, callbacks)
+            (partial / stop.layer).mkdir()
+            result.write_into(partial / stop.layer)
+            results.append(result)
+        (partial / PAGE).write_text(page_of(results), encoding="utf-8")
+    return Tour(Path(folder) / PAGE, tuple(results))
+
+
+def _visit(
+    stop: Stop, seed: int, device: str, callbacks: Sequence[Callable[[Snapshot], None]]
+) -> Result:
+    phi = representation(MODEL, stop.layer).to(device)
+    with resources.as_file(resources.files("preimage.gallery") / PHOTO) as photo:
+        result = invert(phi, photo, iterations=ITERATIONS, seed=seed, callbacks=callbacks)
+    assert isinstance(result, Result)
+    return result
+
+
+def page_of(results: Sequence[Result]) -> str:
+    """The page as HTML that needs no other file, for one result at each stop."""
+    template = resources.files("preimage.gallery").joinpath("tour.html.j2").read_text("utf-8")
+    reference = results[0].reference
+    assert reference is not None
+    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    return environment.from_string(template).render(
+        model=MODEL,
+        licence=results[0].record["weights"]["licence"],
+        version=results[0].record["versions"]["preimage"],
+        iterations=results[0].record["iterations"],
+        seed=results[0].record["seed"],
+        side=reference.width,
+        image_size=_image_size(reference),
+        photo=_data_uri(reference),
+        classes=_classes(results[0], "reference"),
+        stops=[_shown(stop, result) for stop, result in zip(STOPS, results, strict=True)],
+    )
+
+
+def _shown(stop: Stop, result: Result) -> dict[str, Any]:
+    """What the template says about a stop, ready to be printed."""
+    record, reference = result.record, result.reference
+    assert reference is not None
+    code_size = math.prod(record["representation"]["code_shape"])
+    field = record["representation"]["receptive_field"]
+    side = reference.width
+    return {
+        "layer": stop.layer,
+        "headline": stop.headline,
+        "text": stop.text,
+        "kind": next(row.kind for row in layers_of(MODEL) if row.name == stop.layer),
+        "picture": _data_uri(result.image),
+        "error": f"{100 * result.relative_error:.0f} %",
+        "shape": " × ".join(str(extent) for extent in record["representation"]["code_shape"]),
+        "code_size": code_size,
+        "share": 100 * code_size / _image_size(reference),
+        "field": field,
+        "field_side": min(field, side),
+        "classes": _classes(result, "result"),
+        "same_class": bool((record["classes"] or {}).get("consistent")),
+        "curve": _curve(result.trace[:, 0].tolist()),
+        "energies": (f"{result.trace[0, 0]:.3g}", f"{result.trace[-1, 0]:.3g}"),
+    }
+
+
+def _image_size(image: Image.Image) -> int:
+    return image.width * image.height * len(image.getbands())
+
+
+def _classes(result: Result, of: str, count: int = 3) -> list[dict[str, Any]]:
+    scores = (result.record["classes"] or {}).get(of) or []
+    return [
+        {"label": score["label"], "percent": 100 * score["probability"]}
+        for score in scores[:count]
+    ]
+
+
+def _data_uri(image: Image.Image) -> str:
+    buffer = io.BytesIO()
+    image.save(buffer, format="PNG", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def _curve(energies: Sequence[float], width: int = 300, height: int = 72) -> str:
+    """Points of an SVG polyline: iterations across, the energy's logarithm upward."""
+    logs = [math.log(energy) for energy in energies]
+    low, high = min(logs), max(logs)
+    across = width / max(1, len(logs) - 1)
+    up = height / (high - low) if high > low else 0.0
+    return " ".join(f"{i * across:.1f},{(high - y) * up:.1f}" for i, y in enumerate(logs))

@@ -1,0 +1,39 @@
+"""Fixtures for all rooms; this file's place also lets tests import `toys`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import settings
+
+from preimage.search import canvases
+from toys import photo_file
+
+# Deadlines measure the machine, not the code; the examples are the same on every run.
+settings.register_profile("house", deadline=None, derandomize=True, max_examples=20)
+settings.load_profile("house")
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    """A small smooth photo on disk."""
+    return photo_file(tmp_path)
+
+
+@pytest.fixture
+def double_precision() -> Iterator[None]:
+    """float64 throughout, also in what the canvases keep between calls."""
+
+    def forget() -> None:
+        for thing in vars(canvases).values():
+            if hasattr(thing, "cache_clear"):
+                thing.cache_clear()
+
+    torch.set_default_dtype(torch.float64)
+    forget()
+    yield
+    torch.set_default_dtype(torch.float32)
+    forget()

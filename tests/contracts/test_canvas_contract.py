@@ -1,0 +1,220 @@
+"""What every canvas promises, with every map to the colour range."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from toys import random_image
+from torch import Tensor
+
+from preimage.recipes.settings import KINDS, Settings
+from preimage.search import Adam, Stage
+from preimage.search.canvases import RANGES, Canvas, PixelCanvas, SpectralCanvas
+
+CANVASES: dict[str, Canvas] = {
+    "pixel": PixelCanvas(),
+    "pixel, no ball": PixelCanvas(B_plus=None),
+    **{f"spectral, {name}": SpectralCanvas(range=name) for name in RANGES},
+    **{f"spectral, {name}, p = 1.3": SpectralCanvas(1.3, range=name) for name in RANGES},
+}
+
+every_canvas = pytest.mark.parametrize("canvas", CANVASES.values(), ids=CANVASES)
+
+SIZES = [(8, 8), (9, 8), (8, 9), (7, 7), (5, 12), (11, 13), (1, 6), (17, 1)]
+"""Odd and even, prime (so that the transform is larger than the canvas), wide and high."""
+
+every_size = pytest.mark.parametrize("size", SIZES, ids=str)
+
+MEANS = {1: (115.0,), 3: (120.0, 110.0, 100.0), 4: (120.0, 110.0, 100.0, 90.0)}
+
+
+def lively(canvas: Canvas, shape: Sequence[int], seeds: Sequence[int]) -> Tensor:
+    """Parameters of an image with as much colour as a photo, in the range maps' bends too."""
+    parameters = canvas.start(shape, seeds)
+    if isinstance(canvas, SpectralCanvas):
+        parameters *= 1.0 / canvas.amplitude
+    return parameters
+
+
+def noise_like(tensor: Tensor, seed: int = 0) -> Tensor:
+    return random_image(tensor.shape, seed, scale=1.0, dtype=tensor.dtype)
+
+
+def test_all_canvases_can_be_saved_in_settings_and_are_checked_here() -> None:
+    kinds = {kind for kind in KINDS.values() if issubclass(kind, Canvas)}
+    assert kinds == {k for k in Canvas.__subclasses__() if k.__module__.startswith("preimage.")}
+    assert kinds == {type(canvas) for canvas in CANVASES.values()}
+    assert {c.range for c in CANVASES.values() if isinstance(c, SpectralCanvas)} == set(RANGES)
+
+
+@every_canvas
+@every_size
+@pytest.mark.parametrize("channels", MEANS)
+def test_it_renders_a_finite_image_of_the_shape_asked_for(
+    canvas: Canvas, size: tuple[int, int], channels: int
+) -> None:
+    shape = (channels, *size)
+    for parameters in (canvas.start(shape, [3, 4]), lively(canvas, shape, [3, 4])):
+        image = canvas.render(parameters.clone(), shape, MEANS[channels])
+        assert image.shape == (2, *shape)
+        assert image.dtype == torch.float32
+        assert torch.isfinite(image).all()
+        assert not torch.equal(image[0], image[1])
+
+
+@every_canvas
+@every_size
+@pytest.mark.parametrize("channels", MEANS)
+@pytest.mark.usefixtures("double_precision")
+def test_pull_back_is_the_adjoint_of_the_derivative_of_render(
+    canvas: Canvas, size: tuple[int, int], channels: int
+) -> None:
+    """⟨J·v, w⟩ = ⟨v, Jᵀ·w⟩, with J·v by forward-mode differentiation."""
+    shape, mean = (channels, *size), MEANS[channels]
+    parameters = lively(canvas, shape, [0, 1])
+    v = noise_like(parameters)
+    image, forward = torch.func.jvp(
+        lambda p: canvas.render(p, shape, mean), (parameters.clone(),), (v,)
+    )
+    w = noise_like(image, seed=1)
+    backward = canvas.pull_back(w.clone(), image, mean)
+    assert backward.shape == parameters.shape
+    left = (forward * w).flatten(1).sum(1)
+    right = (v * backward).flatten(1).sum(1)
+    scale = forward.norm() * w.norm()
+    torch.testing.assert_close(left / scale, right / scale, rtol=0, atol=1e-12)
+
+
+@every_canvas
+@given(size=st.tuples(st.integers(2, 14), st.integers(2, 14)), seed=st.integers(0, 99))
+@settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.mark.usefixtures("double_precision")
+def test_pull_back_is_the_slope_of_any_function_of_the_image(
+    canvas: Canvas, size: tuple[int, int], seed: int
+) -> None:
+    shape, mean = (3, *size), MEANS[3]
+    parameters = lively(canvas, shape, [seed])
+    weight = random_image((1, *shape), seed, scale=1.0, dtype=torch.float64)
+    gradient = canvas.pull_back(
+        weight.clone(), canvas.render(parameters.clone(), shape, mean), mean
+    )
+    along, h = noise_like(parameters), 1e-5
+    ahead = (canvas.render(parameters + h * along, shape, mean) * weight).sum()
+    behind = (canvas.render(parameters - h * along, shape, mean) * weight).sum()
+    torch.testing.assert_close(
+        (gradient * along).sum(), (ahead - behind) / (2 * h), rtol=1e-6, atol=1e-5
+    )
+
+
+@every_canvas
+def test_pull_back_in_the_loops_own_precision(canvas: Canvas) -> None:
+    shape, mean = (3, 19, 16), MEANS[3]
+    parameters = lively(canvas, shape, [5])
+    v = noise_like(parameters)
+    image, forward = torch.func.jvp(
+        lambda p: canvas.render(p, shape, mean), (parameters.clone(),), (v,)
+    )
+    w = noise_like(image, seed=1)
+    backward = canvas.pull_back(w.clone(), image, mean)
+    left, right = (forward.double() * w).sum(), (v.double() * backward).sum()
+    scale = forward.double().norm() * w.double().norm()
+    assert abs(float((left - right) / scale)) < 1e-5
+
+
+@every_canvas
+def test_pull_back_leaves_the_image_as_it_is(canvas: Canvas) -> None:
+    shape, mean = (3, 9, 8), MEANS[3]
+    image = canvas.render(lively(canvas, shape, [0]), shape, mean)
+    before = image.clone()
+    canvas.pull_back(random_image(image.shape), image, mean)
+    assert torch.equal(image, before)
+
+
+@every_canvas
+@given(seeds=st.lists(st.integers(0, 2**31), min_size=1, max_size=5))
+def test_the_start_depends_on_the_problems_seed_and_on_nothing_else(
+    canvas: Canvas, seeds: list[int]
+) -> None:
+    shape = (3, 6, 7)
+    together = canvas.start(shape, seeds)
+    for problem, seed in zip(together, seeds, strict=True):
+        assert torch.equal(problem, canvas.start(shape, [seed])[0])
+    torch.manual_seed(1)
+    state = torch.get_rng_state()
+    assert torch.equal(canvas.start(shape, seeds), together)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+@every_canvas
+def test_rendering_does_not_depend_on_the_batch(canvas: Canvas) -> None:
+    shape, mean = (3, 10, 9), MEANS[3]
+    parameters = lively(canvas, shape, [0, 1, 2])
+    together = canvas.render(parameters.clone(), shape, mean).clone()
+    for i in range(3):
+        alone = canvas.render(parameters[i : i + 1].clone(), shape, mean)
+        torch.testing.assert_close(together[i : i + 1], alone)
+
+
+@every_canvas
+def test_rendering_twice_gives_the_same_and_leaves_the_parameters(canvas: Canvas) -> None:
+    shape, mean = (3, 10, 9), MEANS[3]
+    parameters = lively(canvas, shape, [0])
+    before = parameters.clone()
+    first = canvas.render(parameters, shape, mean).clone()
+    assert torch.equal(canvas.render(parameters, shape, mean), first)
+    assert torch.equal(parameters, before)
+
+
+@every_canvas
+def test_what_is_kept_of_one_size_serves_no_other(canvas: Canvas) -> None:
+    mean = MEANS[3]
+    shapes = [(3, 8, 9), (3, 9, 8), (3, 8, 8), (3, 9, 9)]
+    first = [canvas.render(lively(canvas, s, [0]), s, mean).clone() for s in shapes]
+    for shape, image in zip(reversed(shapes), reversed(first), strict=True):
+        assert torch.equal(canvas.render(lively(canvas, shape, [0]), shape, mean), image)
+
+
+@every_canvas
+def test_constrained_parameters_stay_where_they_are(canvas: Canvas) -> None:
+    parameters = 10 * lively(canvas, (3, 6, 6), [0, 1])
+    canvas.constrain_(parameters)
+    again = parameters.clone()
+    canvas.constrain_(again)
+    torch.testing.assert_close(again, parameters)
+
+
+def test_sigmoid_keeps_to_the_pixels_there_are() -> None:
+    image = SpectralCanvas(range="sigmoid").render(
+        random_image((1, 3, 8, 5, 2), scale=1e4), (3, 8, 8), MEANS[3]
+    )
+    pixels = image + torch.tensor(MEANS[3]).view(1, 3, 1, 1)
+    assert float(pixels.min()) >= -1e-3
+    assert float(pixels.max()) <= 255 + 1e-3
+
+
+@pytest.mark.parametrize("bound", [80.0, 160.0])
+def test_ball_bounds_the_colour_vectors_length(bound: float) -> None:
+    canvas = SpectralCanvas(range="ball", bound=bound)
+    image = canvas.render(random_image((1, 3, 8, 5, 2), scale=1e4), (3, 8, 8), MEANS[3])
+    length = image.norm(dim=1)
+    assert float(length.max()) <= bound * (1 + 1e-5)
+    assert float(length.min()) > 0.9 * bound
+
+
+@pytest.mark.parametrize("name", RANGES)
+def test_all_ranges_agree_near_the_middle(name: str) -> None:
+    shape, mean = (3, 8, 8), (127.5,) * 3
+    parameters = SpectralCanvas().start(shape, [0])
+    linear = SpectralCanvas(range="linear").render(parameters.clone(), shape, mean)
+    image = SpectralCanvas(range=name).render(parameters.clone(), shape, mean)
+    torch.testing.assert_close(image, linear, rtol=0, atol=0.02 * float(linear.abs().max()))
+
+
+@every_canvas
+def test_it_comes_back_from_settings(canvas: Canvas) -> None:
+    chosen = Settings("none", 1.0, 1, canvas=canvas, step_rule=Adam(0.1), stages=(Stage(1),))
+    assert Settings.from_dict(chosen.to_dict()).canvas == canvas

@@ -1,0 +1,222 @@
+"""What every preset promises, and the published numbers of `paper`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import FrozenInstanceError, fields, replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from toys import MEAN, small_network
+
+from preimage.energy import BoundedRange, TotalVariation
+from preimage.errors import PreimageError, UsageError
+from preimage.recipes import PRESETS, Settings, settings_for
+from preimage.representations import Defaults, NetworkLayer
+from preimage.representations.catalogue import layer_defaults, layers_of
+from preimage.search import PixelCanvas, Stage, UniformNoise, WindowedAdaGrad
+
+NAMES = [preset.name for preset in PRESETS]
+
+every_preset = pytest.mark.parametrize("name", NAMES)
+
+
+def phi_with(
+    fidelity: float = 20.0, jitter: int = 4, side: int | None = 224, layer: str = "conv2"
+) -> NetworkLayer:
+    """A representation whose suggestions are known; nothing is ever run through it."""
+    network = small_network()
+    return NetworkLayer(
+        network, layer, input_size=side, mean=MEAN, defaults=Defaults(fidelity, jitter)
+    )
+
+
+def through_json(settings: Settings) -> Settings:
+    return Settings.from_dict(json.loads(json.dumps(settings.to_dict(), allow_nan=False)))
+
+
+def test_the_table_has_the_three_presets_of_the_design_and_each_says_where_it_is_from() -> None:
+    assert set(NAMES) >= {"best", "paper", "quick"}
+    assert len(set(NAMES)) == len(NAMES)
+    assert all(preset.source.strip() for preset in PRESETS)
+
+
+@every_preset
+@pytest.mark.parametrize("fidelity", [1.0, 300.0])
+@pytest.mark.parametrize("jitter", [1, 8])
+def test_settings_come_back_from_json(name: str, fidelity: float, jitter: int) -> None:
+    settings = settings_for(phi_with(fidelity, jitter), name)
+    assert through_json(settings) == settings
+    narrowed = replace(settings, neighbourhood=5, channels=(0, 48), beta=1.5)
+    assert through_json(narrowed) == narrowed
+
+
+@every_preset
+def test_the_record_of_settings_is_whole_and_plain(name: str) -> None:
+    settings = settings_for(phi_with(), name)
+    record = settings.to_dict()
+    assert set(record) == {field.name for field in fields(Settings)} | {"iterations"}
+    assert record["iterations"] == settings.iterations
+    assert record["preset"] == name
+    assert all(part["kind"] for part in (record["canvas"], record["step_rule"], *record["stages"]))
+
+
+@every_preset
+@given(iterations=st.integers(1, 3000), jitter=st.integers(1, 9))
+def test_stages_scale_to_any_total(name: str, iterations: int, jitter: int) -> None:
+    phi = phi_with(jitter=jitter)
+    whole = settings_for(phi, name)
+    settings = settings_for(phi, name, iterations=iterations)
+    assert settings.iterations == iterations
+    assert settings == whole.scaled_to(iterations)
+    assert replace(settings, stages=whole.stages) == whole
+    assert through_json(settings) == settings
+
+
+@every_preset
+def test_it_takes_what_the_representation_suggests_unless_told_otherwise(name: str) -> None:
+    phi = phi_with(fidelity=20.0, jitter=4)
+    suggested = settings_for(phi, name)
+    assert (suggested.fidelity, suggested.jitter) == (20.0, 4)
+    assert max(stage.jitter for stage in suggested.stages) == 4
+    told = settings_for(phi, name, fidelity=7.0, jitter=2, alpha=3.0, beta=1.5)
+    assert (told.fidelity, told.jitter, told.alpha, told.beta) == (7.0, 2, 3.0, 1.5)
+    assert max(stage.jitter for stage in told.stages) == 2
+    assert told.priors == (
+        BoundedRange(alpha=3.0, B=told.B),
+        TotalVariation(beta=1.5, V=told.V),
+    )
+
+
+@every_preset
+def test_a_suggestion_of_no_jitter_is_kept(name: str) -> None:
+    assert all(stage.jitter == 1 for stage in settings_for(phi_with(jitter=1), name).stages)
+
+
+@every_preset
+def test_the_last_stage_has_no_jitter(name: str) -> None:
+    """What is measured, without jitter, is what was searched for last."""
+    assert settings_for(phi_with(jitter=8), name).stages[-1].jitter == 1
+
+
+@every_preset
+def test_the_settings_of_all_catalogue_layers_can_be_made(name: str) -> None:
+    for model in ("alexnet", "vgg16", "efficientnet-lite0"):
+        for layer, defaults in layer_defaults(model).items():
+            settings = settings_for(phi_with(defaults.fidelity, defaults.jitter), name)
+            assert settings.fidelity == defaults.fidelity, (model, layer)
+            assert settings.jitter == defaults.jitter, (model, layer)
+
+
+@every_preset
+def test_settings_are_frozen(name: str) -> None:
+    settings = settings_for(phi_with(), name)
+    with pytest.raises(FrozenInstanceError):
+        settings.fidelity = 1.0  # type: ignore[misc]
+    hash(settings)
+
+
+@every_preset
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ({"iterations": 0}, "iterations must be a whole number of at least 1, got 0"),
+        ({"iterations": -5}, "iterations must be a whole number of at least 1, got -5"),
+        ({"jitter": 0}, "jitter T must be at least 1"),
+    ],
+)
+def test_numbers_out_of_range_are_refused(name: str, override: dict[str, Any], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        settings_for(phi_with(), name, **override)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"), [("bset", "best"), ("Paper", "paper"), ("qick", "quick")]
+)
+def test_an_unknown_preset_is_refused_with_the_nearest_name(wrong: str, right: str) -> None:
+    with pytest.raises(UsageError, match=rf"no preset '{wrong}'.*{right}"):
+        settings_for(phi_with(), wrong)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"canvas": {"kind": "NoSuchCanvas"}},
+        {"canvas": {"kind": "PixelCanvas", "colour": 1}},
+        {"canvas": {"B_plus": 160.0}},
+        {"stages": [{"kind": "Stage", "iterations": 0}]},
+        {"step_rule": {"kind": "WindowedAdaGrad"}},
+    ],
+)
+def test_damaged_settings_are_refused_in_one_line(damage: dict[str, Any]) -> None:
+    record = {**settings_for(phi_with(), "paper").to_dict(), **damage}
+    with pytest.raises(PreimageError, match="settings are not from this version"):
+        Settings.from_dict(record)
+
+
+@pytest.mark.parametrize("field", [field.name for field in fields(Settings)])
+def test_settings_with_a_part_missing_are_refused(field: str) -> None:
+    record = settings_for(phi_with(), "paper").to_dict()
+    del record[field]
+    with pytest.raises(PreimageError, match=field):
+        Settings.from_dict(record)
+
+
+# The published settings: Sect. 3.3, 3.4 and 5.2.1 of the paper, and the authors' program.
+
+
+@pytest.mark.parametrize("side", [224, 227])
+@pytest.mark.parametrize("jitter", [1, 4])
+def test_paper_has_the_published_numbers(side: int, jitter: int) -> None:
+    settings = settings_for(phi_with(300.0, jitter, side), "paper")
+    assert (settings.alpha, settings.B, settings.B_plus) == (6.0, 80.0, 160.0)
+    assert (settings.beta, settings.V) == (2.0, 80.0 / 6.5)
+    assert settings.canvas == PixelCanvas(B_plus=160.0, noise=UniformNoise(B=80.0, scale=1.0))
+    assert isinstance(settings.step_rule, WindowedAdaGrad)
+    assert settings.step_rule.rho == 0.9
+    assert settings.step_rule.eta == pytest.approx(side * side * 0.05 * 80.0**2 / 6)
+    assert settings.stages == (Stage(300, jitter=jitter), Stage(50, jitter=1, rate=0.1))
+    assert settings.neighbourhood is None
+    assert settings.channels is None
+
+
+PAPERS_FIDELITY = {
+    "alexnet": {
+        300.0: ["conv1", "relu1", "pool1", "conv2", "relu2", "pool2", "conv3", "relu3"],
+        100.0: ["conv4", "relu4"],
+        20.0: ["conv5", "relu5"],
+        1.0: ["pool5", "fc6", "relu6", "fc7", "relu7", "fc8", "prob"],
+    },
+    "vgg16": {
+        300.0: ["conv1_1", "pool1", "conv2_2", "pool3", "conv4_1", "relu4_2", "conv4_3"],
+        100.0: ["conv5_1"],
+        20.0: ["conv5_2", "relu5_2", "conv5_3"],
+        1.0: ["pool5", "fc6", "relu6", "fc7", "relu7", "fc8", "prob"],
+    },
+}
+"""Sect. 5.2.1."""
+
+
+@pytest.mark.parametrize("model", PAPERS_FIDELITY)
+def test_fidelity_of_the_papers_networks_is_the_papers(model: str) -> None:
+    defaults = layer_defaults(model)
+    got = {name: defaults[name].fidelity for c in PAPERS_FIDELITY[model].values() for name in c}
+    wanted = {name: c for c, names in PAPERS_FIDELITY[model].items() for name in names}
+    assert got == wanted
+
+
+@pytest.mark.parametrize("model", ["alexnet", "vgg16", "efficientnet-lite0"])
+def test_jitter_is_the_integer_closest_to_a_quarter_of_the_stride(model: str) -> None:
+    defaults = layer_defaults(model)
+    for layer in layers_of(model):
+        wanted = layer.geometry.stride / 4
+        assert defaults[layer.name].jitter >= 1
+        assert abs(defaults[layer.name].jitter - wanted) <= 0.5 or wanted < 0.5
+
+
+@pytest.mark.parametrize("layer", ["pool", "logits", "prob"])
+def test_fidelity_is_one_from_the_last_pooling_of_the_embedded_network_on(layer: str) -> None:
+    assert layer_defaults("efficientnet-lite0")[layer].fidelity == 1.0
+    assert layer_defaults("efficientnet-lite0")["head"].fidelity > 1.0
