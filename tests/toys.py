@@ -88,7 +88,7 @@ def picture(seed: int = 0, width: int = 48, height: int = 40) -> Image.Image:
     v, u = np.mgrid[0:height, 0:width] / max(width, height)
     planes = []
     for _ in range(3):
-        a, b, phase = rng.uniform(2, 9, 2).tolist() + [rng.uniform(0, 6.28)]
+        a, b, phase = rng.uniform((2, 2, 0), (9, 9, 6.28))
         disk = (u - rng.uniform(0.3, 0.7)) ** 2 + (v - rng.uniform(0.3, 0.5)) ** 2 < 0.04
         planes.append(125 + 70 * np.sin(a * u + b * v + phase) + 50 * disk)
     pixels = np.clip(np.stack(planes, axis=-1), 0, 255).round().astype(np.uint8)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from itertools import pairwise
 
 import pytest
 import torch
@@ -59,7 +60,7 @@ def test_it_needs_no_weights_and_runs_no_arithmetic(model: Model) -> None:
 @every_model
 def test_deeper_layers_look_at_no_less_and_every_layer_says_what_it_is(model: Model) -> None:
     table = layers_of(model.name)
-    for before, after in zip(table, table[1:], strict=False):
+    for before, after in pairwise(table):
         assert after.geometry.receptive_field >= before.geometry.receptive_field
         assert after.geometry.stride % before.geometry.stride == 0
     assert all(layer.kind.strip() and layer.shape for layer in table)

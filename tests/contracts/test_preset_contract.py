@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from toys import MEAN, small_network
 
 from preimage.energy import BoundedRange, TotalVariation
 from preimage.errors import PreimageError, UsageError
@@ -17,6 +16,7 @@ from preimage.recipes import PRESETS, Settings, settings_for
 from preimage.representations import Defaults, NetworkLayer
 from preimage.representations.catalogue import layer_defaults, layers_of
 from preimage.search import PixelCanvas, Stage, UniformNoise, WindowedAdaGrad
+from toys import MEAN, small_network
 
 NAMES = [preset.name for preset in PRESETS]
 
@@ -125,6 +125,10 @@ def test_settings_are_frozen(name: str) -> None:
         ({"iterations": 0}, "iterations must be a whole number of at least 1, got 0"),
         ({"iterations": -5}, "iterations must be a whole number of at least 1, got -5"),
         ({"jitter": 0}, "jitter T must be at least 1"),
+        ({"fidelity": -1.0}, "fidelity C must be a number of at least 0, got -1"),
+        ({"fidelity": float("nan")}, "fidelity C must be a number of at least 0, got nan"),
+        ({"alpha": 1.0}, r"alpha of Eq\. 5 must be a number of at least 2, got 1"),
+        ({"beta": 0.5}, r"beta of TV\^beta must be a number of at least 1, got 0\.5"),
     ],
 )
 def test_numbers_out_of_range_are_refused(name: str, override: dict[str, Any], words: str) -> None:
@@ -148,6 +152,9 @@ def test_an_unknown_preset_is_refused_with_the_nearest_name(wrong: str, right: s
         {"canvas": {"B_plus": 160.0}},
         {"stages": [{"kind": "Stage", "iterations": 0}]},
         {"step_rule": {"kind": "WindowedAdaGrad"}},
+        {"fidelity": float("nan")},
+        {"fidelity": "much"},
+        {"beta": 0.0},
     ],
 )
 def test_damaged_settings_are_refused_in_one_line(damage: dict[str, Any]) -> None:

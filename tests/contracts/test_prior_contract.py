@@ -8,11 +8,11 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from toys import random_image
 from torch import Tensor
 
 from preimage.energy.priors import PRIORS, BoundedRange, Prior, TotalVariation
 from preimage.errors import UsageError
+from toys import random_image
 
 VARIANTS: dict[type[Prior], tuple[Prior, ...]] = {
     BoundedRange: (BoundedRange(), BoundedRange(alpha=2.0, B=30.0), BoundedRange(alpha=3.5)),

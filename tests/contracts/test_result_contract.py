@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from toys import MEAN, SIDE, photo_file, small_layer
 
 import preimage as pi
 from preimage.files import sha256_of_file
 from preimage.recipes import PRESETS
 from preimage.search import Result
 from preimage.search.result import SCHEMA, load_record
+from toys import MEAN, SIDE, photo_file, small_layer
 
 FIELDS = {
     "schema", "task", "image", "representation", "weights", "settings", "seed", "restart",

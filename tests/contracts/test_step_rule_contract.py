@@ -38,7 +38,7 @@ def energy_of(x: Tensor, curvature: Tensor, minimum: Tensor) -> Tensor:
 
 
 def descend(
-    rule: StepRule, curvature: Tensor, minimum: Tensor, start: Tensor, steps: int, rate: float = 1.0
+    rule: StepRule, curvature: Tensor, minimum: Tensor, start: Tensor, steps: int
 ) -> Tensor:
     """What `minimise` does with a rule."""
     x = start.clone()
@@ -46,7 +46,7 @@ def descend(
     rule.begin_stage(state)
     for _ in range(steps):
         gradient = curvature * (x - minimum)
-        rule.step_(x, gradient, energy_of(x, curvature, minimum), rate, state)
+        rule.step_(x, gradient, energy_of(x, curvature, minimum), 1.0, state)
     rule.finish_(x, state)
     return x
 

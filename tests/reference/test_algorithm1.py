@@ -10,12 +10,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from toys import SIDE, random_image, small_energy
 
 from preimage.energy import Energy
 from preimage.search import PixelCanvas, Stage, UniformNoise, WindowedAdaGrad, minimise
 from preimage.search.projections import project_ball_
 from preimage.search.stages import scale_stages
+from toys import SIDE, random_image, small_energy
 
 Array = NDArray[np.float64]
 

@@ -8,11 +8,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from toys import random_image
 from torch import Tensor
 
 from preimage.energy import BoundedRange, Euclidean, InnerProduct, TotalVariation
 from preimage.metrics import relative_error, squared_error
+from toys import random_image
 
 Array = NDArray[np.float64]
 

@@ -7,7 +7,7 @@ import click
 from preimage.cli import console, options
 
 
-@click.command(short_help="Measure what an iteration costs.")
+@click.command(cls=options.Heavy, short_help="Measure what an iteration costs.")
 @click.option(
     "--model", metavar="M", default=options.DEFAULT_MODEL, show_default=True, help="Network."
 )
@@ -15,19 +15,25 @@ from preimage.cli import console, options
     "--layers", metavar="L,L...", help="Layers to measure. Default: three over the network's depth."
 )
 @click.option(
-    "--canvas", metavar="pixel|spectral", type=click.Choice(["pixel", "spectral"]),
-    default="spectral", show_default=True,
+    "--canvas",
+    metavar="pixel|spectral",
+    type=click.Choice(["pixel", "spectral"]),
+    default="spectral",
+    show_default=True,
     help="What is searched: pixels (preset paper) or a spectrum (preset best).",
 )
 @click.option(
-    "--iterations", metavar="N", type=click.IntRange(min=1), default=30, show_default=True,
+    "--iterations",
+    metavar="N",
+    type=click.IntRange(min=1),
+    default=30,
+    show_default=True,
     help="Iterations counted for each layer.",
 )
 @options.device
 @options.as_json
 def bench(
-    *,
-    model: str, layers: str | None, canvas: str, iterations: int, device: str, as_json: bool
+    *, model: str, layers: str | None, canvas: str, iterations: int, device: str, as_json: bool
 ) -> None:
     """Measure what an iteration costs beyond the bare network.
 

@@ -91,8 +91,11 @@ def print_results(results: Sequence[Result], place: str) -> None:
         for name, value in _lines(results[0].record):
             click.echo(f"{name:<15} {value}")
         return
-    headings = ("image", "restart", "relative error", "energy", "class of reference", "of result")
-    print_table(headings, [_row(result.record) for result in results])
+    headings = ["image", "restart", "relative error", "energy"]
+    if any(result.record["classes"] for result in results):
+        headings += ["class of reference", "of result"]
+    rows = [_row(result.record)[: len(headings)] for result in results]
+    print_table(headings, rows)
     click.echo(f"{_seconds(results[0].record)} for all of them")
 
 

@@ -9,7 +9,9 @@ import click
 from preimage.cli import console, options
 
 
-@click.command(short_help="Take the tour: one photo from five depths, as a web page.")
+@click.command(
+    cls=options.Heavy, short_help="Take the tour: one photo from five depths, as a web page."
+)
 @options.out_folder("demo")
 @options.seed
 @options.device

@@ -9,7 +9,7 @@ import click
 from preimage.cli import console, options
 
 
-@click.command(short_help="Write the code of an image at a layer.")
+@click.command(cls=options.Heavy, short_help="Write the code of an image at a layer.")
 @click.argument("image", metavar="IMAGE", type=options.FILE)
 @options.network
 @click.option(

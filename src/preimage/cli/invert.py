@@ -14,49 +14,78 @@ if TYPE_CHECKING:
     from preimage.search import Result
 
 
-@click.command(short_help="Find images with the code of a given image.")
+@click.command(cls=options.Heavy, short_help="Find images with the code of a given image.")
 @click.argument("images", metavar="[IMAGE]...", nargs=-1, type=options.FILE)
 @click.option(
-    "--code", metavar="FILE.npy", type=options.FILE,
+    "--code",
+    metavar="FILE.npy",
+    type=options.FILE,
     help="Invert this code instead of an image's; `preimage encode` writes such files.",
 )
 @options.network
 @click.option(
-    "--preset", metavar="best|paper|quick", default="best", show_default=True,
+    "--preset",
+    metavar="best|paper|quick",
+    default="best",
+    show_default=True,
     help="Settings to begin with; the options below replace single ones.",
 )
 @click.option(
-    "--fidelity", metavar="C", type=float, callback=options.at_least(0),
+    "--fidelity",
+    metavar="C",
+    type=float,
+    callback=options.at_least(0),
     help="Weight of the loss against the image prior. Default: the layer's own.",
 )
 @click.option(
-    "--iterations", metavar="N", type=click.IntRange(min=1),
+    "--iterations",
+    metavar="N",
+    type=click.IntRange(min=1),
     help="Total; the preset's stages are scaled to it.",
 )
 @click.option(
-    "--restarts", metavar="R", type=click.IntRange(min=1), default=1, show_default=True,
+    "--restarts",
+    metavar="R",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
     help="Pre-images of each image, from seed N, N+1 ...",
 )
 @click.option(
-    "--neighbourhood", metavar="K", type=click.IntRange(min=1),
+    "--neighbourhood",
+    metavar="K",
+    type=click.IntRange(min=1),
     help="Only the central KxK cells of the code count.",
 )
 @click.option(
-    "--channels", metavar="A:B", callback=options.span,
+    "--channels",
+    metavar="A:B",
+    callback=options.span,
     help="Only channels A to B-1 of the code count.",
 )
 @click.option(
-    "--jitter", metavar="T", type=click.IntRange(min=1),
+    "--jitter",
+    metavar="T",
+    type=click.IntRange(min=1),
     help="Shift the view by up to T-1 pixels. Default: the layer's own.",
 )
 @click.option(
-    "--alpha", metavar="A", type=float, callback=options.at_least(2), help="Exponent of the bounded range (Eq. 5)."
+    "--alpha",
+    metavar="A",
+    type=float,
+    callback=options.at_least(2),
+    help="Exponent of the bounded range (Eq. 5).",
 )
 @click.option(
-    "--beta", metavar="B", type=float, callback=options.at_least(1), help="Exponent of the total variation."
+    "--beta",
+    metavar="B",
+    type=float,
+    callback=options.at_least(1),
+    help="Exponent of the total variation.",
 )
 @click.option(
-    "--stretch", is_flag=True,
+    "--stretch",
+    is_flag=True,
     help="Stretch the contrast in figure.png, as the paper's figures do; image.png stays as it is.",
 )
 @click.option(

@@ -15,6 +15,7 @@ from preimage.cli.demo import demo
 from preimage.cli.encode import encode
 from preimage.cli.invert import invert
 from preimage.cli.models import layers, models, weights
+from preimage.cli.options import INTERRUPTED, Interrupted
 from preimage.cli.rerun import rerun
 from preimage.errors import PreimageError
 from preimage.files import reason
@@ -28,14 +29,7 @@ SECTIONS: tuple[tuple[str, tuple[click.Command, ...]], ...] = (
 """Every command there is, as `--help` and docs/cli.md show them."""
 
 
-INTERRUPTED = "interrupted; nothing was written."
 OUT_OF_MEMORY = "out of memory: try fewer images or restarts at once, or --device cpu."
-
-
-class Interrupted(PreimageError):
-    """Ctrl-C; results get their names only when they are whole."""
-
-    exit_code = 130
 
 
 class Sections(click.Group):

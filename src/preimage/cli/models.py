@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from preimage.weights.catalogue import WeightFile
 
 
-@click.command(short_help="List the networks that can be looked into.")
+@click.command(cls=options.Heavy, short_help="List the networks that can be looked into.")
 @options.as_json
 def models(*, as_json: bool) -> None:
     """List the networks that can be looked into, and whether their weights are here."""
@@ -57,7 +57,7 @@ def _model_row(entry: dict[str, Any]) -> tuple[str, ...]:
     )
 
 
-@click.command(short_help="List the layers of a network.")
+@click.command(cls=options.Heavy, short_help="List the layers of a network.")
 @click.argument("model", metavar="M")
 @options.as_json
 def layers(*, model: str, as_json: bool) -> None:
@@ -101,7 +101,7 @@ def weights() -> None:
     """List, fetch and verify the files with the networks' weights."""
 
 
-@weights.command("list")
+@weights.command("list", cls=options.Heavy)
 @options.as_json
 def list_weights(*, as_json: bool) -> None:
     """List the weight files that are known, and which are on this machine."""
@@ -136,7 +136,7 @@ def _weight_row(entry: dict[str, Any]) -> tuple[str, ...]:
     return (entry["name"], here, size, entry["licence"], entry["holds"], sources)
 
 
-@weights.command("get")
+@weights.command("get", cls=options.Heavy)
 @click.argument("name", metavar="NAME")
 @click.option("--force", is_flag=True, help="Fetch it again although it is here.")
 @options.as_json
@@ -154,7 +154,7 @@ def get_weights(*, name: str, force: bool, as_json: bool) -> None:
         click.echo(f"{path}: {entry.holds}; sha256 verified")
 
 
-@weights.command("verify")
+@weights.command("verify", cls=options.Heavy)
 @click.argument("name", metavar="[NAME]", required=False)
 @options.as_json
 def verify_weights(*, name: str | None, as_json: bool) -> None:

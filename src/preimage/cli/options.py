@@ -8,8 +8,12 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Callable, Sequence
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
+from types import FrameType
 from typing import Any, TypeVar
 
 import click
@@ -21,9 +25,46 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 DEFAULT_MODEL = "efficientnet-lite0"
 LONGEST_STEM = 60
 FILE = click.Path(path_type=Path)
+INTERRUPTED = "interrupted; nothing was written."
 
 
-def at_least(least: float) -> Callable[[click.Context, click.Parameter, float | None], float | None]:
+class Interrupted(PreimageError):
+    """Ctrl-C; results get their names only when they are whole."""
+
+    exit_code = 130
+
+
+class Heavy(click.Command):
+    """A command that loads PyTorch when its options have been read, before it runs."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with ending_at_once():
+            import_module("preimage._api")
+        return super().invoke(ctx)
+
+
+@contextmanager
+def ending_at_once() -> Iterator[None]:
+    """Let Ctrl-C end the process on the spot, while there is nothing to clean up.
+
+    Some modules take a KeyboardInterrupt in the middle of their import for another error.
+    """
+
+    def end(signum: int, frame: FrameType | None) -> None:
+        os.write(2, f"preimage: {INTERRUPTED}\n".encode())
+        os._exit(Interrupted.exit_code)
+
+    before = signal.signal(signal.SIGINT, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+Check = Callable[[click.Context, click.Parameter, float | None], float | None]
+
+
+def at_least(least: float) -> Check:
     """A check of an option's value: a finite number, not below a least one."""
 
     def check(ctx: click.Context, param: click.Parameter, value: float | None) -> float | None:

@@ -9,7 +9,7 @@ import click
 from preimage.cli import console, options
 
 
-@click.command(short_help="Search once more for a saved result.")
+@click.command(cls=options.Heavy, short_help="Search once more for a saved result.")
 @click.argument("folder", metavar="DIR", type=options.FILE)
 @options.out_folder("nothing is written")
 @options.device

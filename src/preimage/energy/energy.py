@@ -15,6 +15,16 @@ from preimage.errors import UsageError
 from preimage.representations.base import Representation
 
 
+def check_fidelity(fidelity: float) -> None:
+    """Refuse a C that is no weight.
+
+    Raises:
+        UsageError: if it is negative, infinite or not a number.
+    """
+    if not (math.isfinite(fidelity) and fidelity >= 0):
+        raise UsageError(f"fidelity C must be a number of at least 0, got {fidelity:g}.")
+
+
 @dataclass(frozen=True)
 class Energy:
     """E(x) = Σ R(x) + C·ℓ(Φ(x), Φ₀), one value per problem of the batch (Eq. 1).
@@ -41,10 +51,7 @@ class Energy:
     fidelity: float = 1.0
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.fidelity) and self.fidelity >= 0):
-            raise UsageError(
-                f"fidelity C must be a number of at least 0, got {self.fidelity:g}."
-            )
+        check_fidelity(self.fidelity)
 
     @property
     def term_names(self) -> tuple[str, ...]:

@@ -109,7 +109,9 @@ class InnerProduct(Loss):
     def __init__(self, target: Tensor, normalization: float | Tensor = 1.0) -> None:
         self.target = target.detach()
         count = self.target.shape[0]
-        self.normalization = torch.as_tensor(normalization).to(self.target).expand(count)
+        self.normalization = torch.as_tensor(
+            normalization, dtype=self.target.dtype, device=self.target.device
+        ).expand(count)
         if not bool(((self.normalization > 0) & torch.isfinite(self.normalization)).all()):
             raise PreimageError(f"Z of Eq. 4 must be a positive number, got {normalization}.")
 

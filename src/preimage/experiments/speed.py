@@ -100,9 +100,7 @@ def measure(
     image = _noise(phi)
     watch = _Stopwatch(_floor(phi, layer, image), phi.device)
     # One more than is counted: the first entry has no exit before it.
-    settings = settings_for(
-        phi, PRESET_OF_CANVAS[canvas], iterations=iterations + WARM_UP + 1
-    )
+    settings = settings_for(phi, PRESET_OF_CANVAS[canvas], iterations=iterations + WARM_UP + 1)
     with torch.no_grad():
         code = phi(image)
     minimise(

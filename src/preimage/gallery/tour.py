@@ -27,6 +27,9 @@ PAGE = "index.html"
 ITERATIONS = 150
 """For each stop; with them the tour takes about two minutes on two cores."""
 
+DEEP_FIDELITY = 100.0
+"""At C = 20 or 1, a deep layer's own, the prior leaves little contrast to look at."""
+
 Watching = Callable[[str], AbstractContextManager[Sequence[Callable[[Snapshot], None]]]]
 
 
@@ -38,11 +41,13 @@ class Stop:
         layer: name of the layer.
         headline: what to see there, in a few words.
         text: what to look for, and why it is so.
+        fidelity: C, or None for the layer's own.
     """
 
     layer: str
     headline: str
     text: str
+    fidelity: float | None = None
 
 
 STOPS: tuple[Stop, ...] = (
@@ -62,24 +67,27 @@ STOPS: tuple[Stop, ...] = (
     ),
     Stop(
         "block11",
-        "The animal, in no particular colour",
+        "The animal, in colours of its own",
         "Two thirds of the way in. The patches now overlap so far that every number has seen much "
-        "of the photo. Eyes, muzzle and stripes are where they belong; light, colour and fine "
-        "texture are the search's guess.",
+        "of the photo. Eyes, muzzle and stripes are where they belong; light and colour are kept "
+        "only roughly, and the fine texture is the search's guess.",
+        DEEP_FIDELITY,
     ),
     Stop(
         "block16",
         "Parts without a whole",
-        "The last map of the network: 7 by 7 places, each with 320 numbers. Eyes, ears and fur "
-        "appear roughly where they were, often more than once. It looks wrong to us, yet to the "
+        "The last map of the network: 7 by 7 places, each with 320 numbers. Eyes and fur turn up "
+        "about where they were, sometimes more than once. It looks wrong to us, yet to the "
         "network it is nearly the same as the photo.",
+        DEEP_FIDELITY,
     ),
     Stop(
         "pool",
         "What a stored embedding holds",
-        "Averaged over all places, 1280 numbers are left. This is the vector that people keep in a "
-        "database to find similar images. Where anything was is gone; which textures and parts "
+        "Averaged over all places, 1280 numbers are left. Vectors like this one are kept in "
+        "databases to find similar images. Where anything was is gone; which textures and parts "
         "there were is not, and the classifier still gives much the same answer.",
+        DEEP_FIDELITY,
     ),
 )
 
@@ -133,7 +141,14 @@ def _visit(
 ) -> Result:
     phi = representation(MODEL, stop.layer).to(device)
     with resources.as_file(resources.files("preimage.gallery") / PHOTO) as photo:
-        result = invert(phi, photo, iterations=ITERATIONS, seed=seed, callbacks=callbacks)
+        result = invert(
+            phi,
+            photo,
+            iterations=ITERATIONS,
+            fidelity=stop.fidelity,
+            seed=seed,
+            callbacks=callbacks,
+        )
     assert isinstance(result, Result)
     return result
 
@@ -153,7 +168,6 @@ def page_of(results: Sequence[Result]) -> str:
         side=reference.width,
         image_size=_image_size(reference),
         photo=_data_uri(reference),
-        classes=_classes(results[0], "reference"),
         stops=[_shown(stop, result) for stop, result in zip(STOPS, results, strict=True)],
     )
 
@@ -162,9 +176,12 @@ def _shown(stop: Stop, result: Result) -> dict[str, Any]:
     """What the template says about a stop, ready to be printed."""
     record, reference = result.record, result.reference
     assert reference is not None
-    code_size = math.prod(record["representation"]["code_shape"])
+    shape = record["representation"]["code_shape"]
+    code_size = math.prod(shape)
     field = record["representation"]["receptive_field"]
     side = reference.width
+    # The frame is drawn inside the photo, and never so small that it closes.
+    square = max(8, min(field, side - 8))
     return {
         "layer": stop.layer,
         "headline": stop.headline,
@@ -172,13 +189,14 @@ def _shown(stop: Stop, result: Result) -> dict[str, Any]:
         "kind": next(row.kind for row in layers_of(MODEL) if row.name == stop.layer),
         "picture": _data_uri(result.image),
         "error": f"{100 * result.relative_error:.0f} %",
-        "shape": " × ".join(str(extent) for extent in record["representation"]["code_shape"]),
+        "shape": " × ".join(str(extent) for extent in shape),
+        "is_map": len(shape) > 1,
         "code_size": code_size,
         "share": 100 * code_size / _image_size(reference),
         "field": field,
-        "field_side": min(field, side),
-        "classes": _classes(result, "result"),
-        "same_class": bool((record["classes"] or {}).get("consistent")),
+        "corner": (side - square) / 2,
+        "square": square,
+        "classes": _classes(record["classes"]),
         "curve": _curve(result.trace[:, 0].tolist()),
         "energies": (f"{result.trace[0, 0]:.3g}", f"{result.trace[-1, 0]:.3g}"),
     }
@@ -188,12 +206,19 @@ def _image_size(image: Image.Image) -> int:
     return image.width * image.height * len(image.getbands())
 
 
-def _classes(result: Result, of: str, count: int = 3) -> list[dict[str, Any]]:
-    scores = (result.record["classes"] or {}).get(of) or []
-    return [
-        {"label": score["label"], "percent": 100 * score["probability"]}
-        for score in scores[:count]
-    ]
+def _classes(classes: dict[str, Any] | None, count: int = 3) -> list[dict[str, Any]]:
+    """The photo's most probable classes, each with the pre-image's probability in per cent."""
+    if classes is None:
+        return []
+    here = {score["index"]: 100 * score["probability"] for score in classes["result"]}
+    shown = []
+    for score in classes["reference"][:count]:
+        percent = here.get(score["index"], 0.0)
+        # The record holds the first five classes only; any other is below the fifth.
+        said = f"{percent:.0f} %" if percent else f"< {min(here.values()):.0f} %"
+        photo = 100 * score["probability"]
+        shown.append({"label": score["label"], "photo": photo, "here": percent, "said": said})
+    return shown
 
 
 def _data_uri(image: Image.Image) -> str:
@@ -202,7 +227,7 @@ def _data_uri(image: Image.Image) -> str:
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
-def _curve(energies: Sequence[float], width: int = 300, height: int = 72) -> str:
+def _curve(energies: Sequence[float], width: int = 300, height: int = 60) -> str:
     """Points of an SVG polyline: iterations across, the energy's logarithm upward."""
     logs = [math.log(energy) for energy in energies]
     low, high = min(logs), max(logs)

@@ -24,7 +24,9 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF
 WHITE = (255, 255, 255, 255)
 
 
-def load_photo(path: str | os.PathLike[str], size: int | None, channels: int = 3) -> Image.Image:
+def load_photo(
+    path: str | os.PathLike[str] | Image.Image, size: int | None, channels: int = 3
+) -> Image.Image:
     """A photo as the networks and the search see it.
 
     EXIF orientation applied, transparency laid over white, 8 bits a channel, the central square
@@ -32,7 +34,7 @@ def load_photo(path: str | os.PathLike[str], size: int | None, channels: int = 3
     step). Of an animated file the first frame.
 
     Args:
-        path: the file.
+        path: the file, or a picture already in memory.
         size: side of the square in pixels; None keeps the whole picture as it is.
         channels: 3 for colour, 1 for grey.
 
@@ -55,7 +57,11 @@ def load_photo(path: str | os.PathLike[str], size: int | None, channels: int = 3
         raise PreimageError(f"expected 1 or 3 channels, got {channels}")
     if size is not None and size < 1:
         raise PreimageError(f"expected a size of at least 1 pixel, got {size}")
-    image = _as_rgb(_decode(path), path)
+    if isinstance(path, Image.Image):
+        image, path = _upright(path), "the image"
+    else:
+        image = _decode(path)
+    image = _as_rgb(image, path)
     if min(image.size) < 2:
         raise PreimageError(
             f"{path}: expected an image of at least 2x2 pixels, got "

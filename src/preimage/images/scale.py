@@ -40,7 +40,7 @@ def to_canvas(image: Image.Image | np.ndarray, mean: Sequence[float]) -> Tensor:
             f"expected pixels as uint8 [H, W] or [H, W, C], got {pixels.dtype} {list(pixels.shape)}"
         )
     _check_channels(pixels.shape[2], mean)
-    planes = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1))).float()
+    planes = torch.from_numpy(pixels.transpose(2, 0, 1).astype(np.float32, order="C"))
     return (planes - _planes(mean, planes))[None]
 
 

@@ -78,6 +78,8 @@ def invert(
         raise UsageError("give either images or a code to invert, not both and not neither.")
     if restarts < 1 or seed < 0:
         raise UsageError(f"restarts must be at least 1 and seed at least 0, got {restarts} and {seed}.")
+    if seed + restarts > 2**63:
+        raise UsageError(f"seeds must be below 2^63, got {seed} with {restarts} restarts.")
     if settings is None:
         settings = settings_for(representation, preset, **overrides)
     single = restarts == 1 and (images is None or isinstance(images, str | Path | Image.Image))
@@ -95,13 +97,22 @@ def invert(
 class _Target:
     """A code to invert, and where it comes from."""
 
-    def __init__(self, source: Photo | None, image: Tensor | None, code: Tensor) -> None:
+    def __init__(
+        self,
+        source: Photo | None,
+        image: Tensor | None,
+        code: Tensor,
+        reference: Image.Image | None = None,
+    ) -> None:
         self.source, self.image, self.code = source, image, code
+        # One picture for all restarts: the sheet shows it once.
+        self.reference = reference
 
     @staticmethod
     def of(representation: Representation, source: Photo) -> _Target:
         image = representation.photo(source)
-        return _Target(source, image, encode(representation, image))
+        reference = as_picture(to_pixels(image, representation.mean))
+        return _Target(source, image, encode(representation, image), reference)
 
     def origin(self) -> dict[str, str] | None:
         """The record's `image`: path and digest of the file, as far as there is one."""
@@ -124,6 +135,10 @@ def as_code(representation: Representation, code: np.ndarray | Tensor | None) ->
     Raises:
         PreimageError: if it is not numeric, not finite, or not of Φ's shape.
     """
+    if isinstance(code, Tensor):
+        code = code.detach().cpu()
+        # NumPy has no bfloat16.
+        code = (code.float() if code.is_floating_point() else code).numpy()
     array = np.asarray(code)
     if array.dtype.kind not in "fiu":
         raise PreimageError(f"a code holds real numbers; this one holds {array.dtype}.")
@@ -135,7 +150,9 @@ def as_code(representation: Representation, code: np.ndarray | Tensor | None) ->
         )
     if not np.isfinite(array).all():
         raise PreimageError("the code holds NaN or infinite values: nothing can match it.")
-    return torch.from_numpy(array.astype(np.float32))[None].to(representation.device)
+    with np.errstate(over="ignore"):  # the loss refuses what float32 can't hold
+        array = array.astype(np.float32)
+    return torch.from_numpy(array)[None].to(representation.device)
 
 
 def code_shape(representation: Representation) -> tuple[int, ...]:
@@ -296,7 +313,7 @@ def _result(
     return Result(
         record=record,
         image=as_picture(to_pixels(view, mean)),
-        reference=None if target.image is None else as_picture(to_pixels(target.image, mean)),
+        reference=target.reference,
         canvas=outcome.image[problem].cpu().numpy(),
         trace=torch.column_stack([trace, error]).cpu().numpy(),
         trace_columns=(*outcome.term_names, "relative_error"),

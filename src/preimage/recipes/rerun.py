@@ -20,9 +20,7 @@ REFERENCE = "reference.png"
 CODE = "code.npy"
 
 
-def rerun(
-    folder: str | Path, device: str = "cpu", callbacks: Sequence[Observer] = ()
-) -> Result:
+def rerun(folder: str | Path, device: str = "cpu", callbacks: Sequence[Observer] = ()) -> Result:
     """Search once more for a saved result, with its own settings, seed and reference.
 
     A result that was searched alone comes out with the same bytes on the same machine, device and

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from preimage.energy import BoundedRange, Prior, TotalVariation
+from preimage.energy.energy import check_fidelity
 from preimage.errors import PreimageError, UsageError
 from preimage.search.canvases import Canvas, PixelCanvas, SpectralCanvas
 from preimage.search.lbfgs import LBFGS
@@ -37,6 +38,9 @@ class Settings:
         canvas, step_rule, stages: the search.
         neighbourhood: side of the central square of cells that counts, or None for all.
         channels: first and one past the last channel that counts, or None for all.
+
+    Raises:
+        UsageError: if C or a prior's setting is out of range.
     """
 
     preset: str
@@ -52,6 +56,11 @@ class Settings:
     V: float = 80.0 / 6.5
     neighbourhood: int | None = None
     channels: tuple[int, int] | None = None
+
+    def __post_init__(self) -> None:
+        check_fidelity(self.fidelity)
+        # Made once here, because the priors refuse values out of range.
+        assert self.priors
 
     @property
     def iterations(self) -> int:

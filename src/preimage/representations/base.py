@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor
 
 from preimage.images import load_photo, to_canvas
@@ -58,6 +59,7 @@ class Representation(ABC):
         geometry: receptive field, stride and offset, or None where there are none.
         defaults: the C and T it suggests.
         weights: where its weights come from, or None if it has none.
+        device: where it takes its images.
     """
 
     model: str
@@ -68,6 +70,7 @@ class Representation(ABC):
     geometry: Geometry | None
     defaults: Defaults
     weights: WeightsRecord | None = None
+    device: torch.device = torch.device("cpu")
 
     @abstractmethod
     def __call__(self, image: Tensor) -> Tensor:

@@ -20,7 +20,6 @@ from torch import Tensor, nn
 
 from preimage.models.efficientnet import GlobalAverage
 from preimage.models.layers import SameConv2d
-from preimage.models.layers import SameConv2d
 from preimage.representations.base import Geometry
 
 

@@ -147,6 +147,8 @@ def new_folder(folder: str | Path, overwrite: bool = False) -> Iterator[Path]:
     """
     path = Path(folder)
     check_new_folder(path, overwrite)
+    if path.is_symlink():
+        path = path.resolve()  # the link stays, the folder behind it is replaced
     try:
         path.absolute().parent.mkdir(parents=True, exist_ok=True)
         partial = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.absolute().parent))

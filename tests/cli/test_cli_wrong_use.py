@@ -1,0 +1,193 @@
+"""Bad input ends in one or two clear lines and the right exit code, and leaves nothing."""
+
+from __future__ import annotations
+
+import os
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+STEM = ("--layer", "stem", "--iterations", 2)
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left(elsewhere):
+    before = sorted(elsewhere.iterdir())
+    yield
+    made = set(elsewhere.rglob("*")) - set(before)
+    assert not [path for path in made if "preimage-out" in path.name or ".part-" in path.name]
+
+
+def huge_header(path: Path) -> None:
+    """A PNG that says it has 20000 x 20000 pixels."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        check = zlib.crc32(kind + data)
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", check)
+
+    header = struct.pack(">IIBBBBB", 20_000, 20_000, 8, 2, 0, 0, 0)
+    pixels = chunk(b"IDAT", zlib.compress(b"x"))
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + pixels + chunk(b"IEND", b""))
+
+
+def test_missing_image(fails):
+    assert "missing.jpg" in fails(1, "invert", "missing.jpg", *STEM)
+
+
+def test_text_named_as_a_photo(fails):
+    Path("text.jpg").write_text("not a photo")
+    assert "text.jpg: expected an image" in fails(1, "invert", "text.jpg", *STEM)
+
+
+def test_one_pixel(fails):
+    Image.new("RGB", (1, 1)).save("one.png")
+    assert "1x1" in fails(1, "invert", "one.png", *STEM)
+
+
+def test_a_header_that_promises_too_much(fails):
+    huge_header(Path("huge.png"))
+    assert "megapixels" in fails(1, "invert", "huge.png", *STEM)
+
+
+@pytest.mark.parametrize("command", ["invert", "encode"])
+def test_unknown_model_names_the_nearest(fails, photo, command):
+    message = fails(2, command, photo, "--model", "alexnot", "--layer", "relu3", "--out", "o")
+    assert "did you mean: alexnet" in message
+
+
+@pytest.mark.parametrize("command", ["invert", "encode"])
+def test_unknown_layer_names_the_nearest(fails, photo, command):
+    message = fails(2, command, photo, "--model", "alexnet", "--layer", "rellu3", "--out", "o")
+    assert "did you mean: relu3" in message
+    assert "preimage layers alexnet" in message
+
+
+def test_layers_of_an_unknown_model(fails):
+    assert "did you mean: vgg16" in fails(2, "layers", "vgg61")
+
+
+def test_no_layer_names_some(fails, photo):
+    assert "known: stem, block01" in fails(2, "invert", photo)
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--fidelity", "nan"), ("--fidelity", "inf"), ("--fidelity", -1), ("--fidelity", "much"),
+        ("--iterations", 0), ("--iterations", 2.5), ("--restarts", 0), ("--seed", -1),
+        ("--channels", "5:2"), ("--channels", "5:5"), ("--channels", "-1:4"), ("--channels", "4"),
+        ("--jitter", 0), ("--alpha", 1), ("--beta", 0.5), ("--beta", "nan"),
+        ("--neighbourhood", 0), ("--device", "tpu"),
+    ],
+)  # fmt: skip
+def test_option_values_out_of_range(fails, photo, option, value):
+    message = fails(2, "invert", photo, *STEM[:2], option, value)
+    assert option in message
+    assert "preimage invert --help" in message
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("--channels", "0:99"), ("--neighbourhood", 999), ("--preset", "bst"), ("--movie", "a.mp4")],
+)
+def test_values_that_do_not_fit(fails, photo, words):
+    fails(2, "invert", photo, *STEM, *words)
+
+
+def test_a_mistyped_option_or_command_names_the_nearest(fails):
+    assert "--seed" in fails(2, "invert", "--sed", 1)
+    assert "invrt" in fails(2, "invrt")
+    assert "preimage weights --help" in fails(2, "weights")
+
+
+def test_neither_image_nor_code_and_both(fails, photo):
+    assert "neither" in fails(2, "invert", "--layer", "stem")
+    assert "both" in fails(2, "invert", photo, "--code", "code.npy", "--layer", "stem")
+
+
+@pytest.mark.parametrize(
+    ("array", "words"),
+    [
+        (np.zeros((3, 3), np.float32), "[32, 112, 112]"),
+        (np.zeros((32, 112, 112), complex), "complex128"),
+        (np.full((32, 112, 112), np.nan, np.float32), "NaN"),
+        (np.zeros((32, 112, 112), np.float32), "zero"),
+        (np.array([{}], dtype=object), "Python objects"),
+    ],
+    ids=["shape", "complex", "nan", "zero", "objects"],
+)
+def test_codes_that_are_none(fails, array, words):
+    np.save("code.npy", array, allow_pickle=True)
+    assert words in fails(1, "invert", "--code", "code.npy", *STEM)
+
+
+def test_code_files_that_are_none(fails):
+    Path("garbage.npy").write_bytes(b"garbage")
+    np.savez("archive.npz", code=np.zeros(3))
+    np.save("cut.npy", np.zeros(1000))
+    os.truncate("cut.npy", 200)
+    assert "garbage.npy" in fails(1, "invert", "--code", "garbage.npy", *STEM)
+    assert ".npz" in fails(1, "invert", "--code", "archive.npz", *STEM)
+    assert "cut.npy" in fails(1, "invert", "--code", "cut.npy", *STEM)
+    assert "missing.npy" in fails(1, "invert", "--code", "missing.npy", *STEM)
+
+
+@pytest.mark.parametrize("command", ["invert", "demo"])
+def test_results_never_fall_on_what_is_there(fails, photo, command):
+    words = ("invert", photo, *STEM) if command == "invert" else ("demo",)
+    Path("full").mkdir()
+    Path("full/precious").touch()
+    Path("file").touch()
+    assert "--overwrite" in fails(1, *words, "--out", "full")
+    assert "file" in fails(1, *words, "--out", "file")
+    fails(1, *words, "--out", "file/below")
+    assert Path("full/precious").exists()
+
+
+def test_files_never_fall_on_what_is_there(fails, photo):
+    Path("there.gif").touch()
+    assert "--movie" in fails(1, "invert", photo, *STEM, "--movie", "there.gif")
+    assert "--out" in fails(1, "encode", photo, *STEM[:2], "--out", "there.gif")
+    assert "folder" in fails(1, "encode", photo, *STEM[:2], "--out", ".")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_place_that_cannot_be_written(fails, photo):
+    Path("locked").mkdir(mode=0o500)
+    assert "permission" in fails(1, "invert", photo, *STEM, "--out", "locked/out")
+
+
+def test_cuda_where_there_is_none(fails, photo, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert "cuda" in fails(1, "invert", photo, *STEM, "--device", "cuda")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 byte"),
+        OSError(28, "No space left on device", "canvas.npy"),
+    ],
+    ids=["python", "torch", "disk"],
+)
+def test_a_machine_that_is_too_small(fails, photo, monkeypatch, error):
+    def minimise(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("preimage.recipes.inversion.minimise", minimise)
+    message = fails(1, "invert", photo, *STEM, "--json")
+    assert "out of memory" in message or "canvas.npy: no space left on device" in message
+
+
+def test_a_mistake_of_our_own_is_not_hidden(run, photo, monkeypatch):
+    def minimise(*_: object, **__: object) -> None:
+        raise RuntimeError("a mistake")
+
+    monkeypatch.setattr("preimage.recipes.inversion.minimise", minimise)
+    with pytest.raises(RuntimeError, match="a mistake"):
+        run("invert", photo, *STEM)

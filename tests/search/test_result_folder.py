@@ -1,0 +1,265 @@
+"""A result folder is all there or not there."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from preimage.errors import PreimageError
+from preimage.images import Tile
+from preimage.search import result as result_room
+from preimage.search.result import (
+    check_new_folder,
+    folder_names,
+    load_record,
+    new_folder,
+    save_all,
+    sheet_of,
+)
+from toys import made_result
+
+SLOW_WRITER = """
+import sys, time
+import numpy as np
+from toys import made_result
+
+def slow_save(path, array):
+    with open(path, "wb") as file:
+        file.write(b"half of it")
+        file.flush()
+        time.sleep(60)
+
+np.save = slow_save
+made_result().save(sys.argv[1], overwrite=True)
+"""
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def kill_in_mid_write(folder: Path) -> None:
+    """Start to save a result there, and end the process while a file is half written."""
+    tests = Path(__file__).parents[1]
+    path = os.pathsep.join([str(tests), *sys.path])
+    environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
+    writer = subprocess.Popen([sys.executable, "-c", SLOW_WRITER, str(folder)], env=environment)
+    try:
+        deadline = time.monotonic() + 40
+        while not list(folder.parent.glob(".*/canvas.npy")):
+            assert writer.poll() is None, "the writer ended by itself"
+            assert time.monotonic() < deadline, "the writer never began"
+            time.sleep(0.02)
+    finally:
+        writer.send_signal(signal.SIGKILL)
+        writer.wait()
+
+
+def test_a_process_killed_in_mid_write_leaves_no_folder_of_that_name(tmp_path: Path) -> None:
+    kill_in_mid_write(tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    # What it leaves is hidden, is no result, and does not stand in the way of the next one.
+    assert all(path.name.startswith(".out.") for path in tmp_path.iterdir())
+    made_result().save(tmp_path / "out")
+    assert load_record(tmp_path / "out")["schema"] == 1
+
+
+def test_a_process_killed_while_overwriting_leaves_the_old_result(tmp_path: Path) -> None:
+    made_result(seed=1).save(tmp_path / "out")
+    before = contents(tmp_path / "out")
+    kill_in_mid_write(tmp_path / "out")
+    assert contents(tmp_path / "out") == before
+
+
+def no_space(*_: object) -> None:
+    raise OSError(28, "No space left on device")
+
+
+def interrupted(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_a_full_disk_is_one_line_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(np, "save", no_space)
+    with pytest.raises(PreimageError, match=r"out can't be written: No space left on device\."):
+        made_result().save(tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("fault", [no_space, interrupted])
+def test_a_failed_overwrite_leaves_the_old_result(
+    fault: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made_result(seed=1).save(tmp_path / "out")
+    before = contents(tmp_path / "out")
+    monkeypatch.setattr(np, "save", fault)
+    with pytest.raises((PreimageError, KeyboardInterrupt)):
+        made_result(seed=2).save(tmp_path / "out", overwrite=True)
+    assert contents(tmp_path / "out") == before
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_record_that_is_no_json_is_not_written(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        made_result(relative_error=float("nan")).save(tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_existing_result_is_not_overwritten_unless_asked(tmp_path: Path) -> None:
+    made_result(seed=1).save(tmp_path / "out")
+    before = contents(tmp_path / "out")
+    with pytest.raises(PreimageError, match=r"out exists and is not empty: choose another --out"):
+        made_result(seed=2).save(tmp_path / "out")
+    assert contents(tmp_path / "out") == before
+
+
+def test_overwriting_leaves_nothing_of_the_old_result(tmp_path: Path) -> None:
+    made_result(seed=1).save(tmp_path / "out")
+    (tmp_path / "out" / "notes.txt").write_text("of the old one")
+    made_result(seed=2).save(tmp_path / "out", overwrite=True)
+    assert load_record(tmp_path / "out")["seed"] == 2
+    assert not (tmp_path / "out" / "notes.txt").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_an_empty_folder_and_missing_parents_are_fine(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    made_result().save(tmp_path / "empty")
+    made_result().save(tmp_path / "a" / "b" / "c")
+    assert load_record(tmp_path / "empty") == load_record(tmp_path / "a" / "b" / "c")
+
+
+def test_a_relative_folder_is_taken_from_where_one_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert made_result().save("out") == Path("out")
+    assert (tmp_path / "out" / "result.json").is_file()
+
+
+def test_overwriting_through_a_link_replaces_the_folder_behind_it(tmp_path: Path) -> None:
+    made_result(seed=1).save(tmp_path / "real")
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    made_result(seed=2).save(tmp_path / "link", overwrite=True)
+    assert (tmp_path / "link").is_symlink()
+    assert load_record(tmp_path / "real")["seed"] == 2
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "real"]
+
+
+def test_a_file_is_no_place_for_a_result(tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("precious")
+    for folder in (tmp_path / "out", tmp_path / "out" / "deeper"):
+        with pytest.raises(PreimageError, match=r"Choose another --out|choose another --out"):
+            made_result().save(folder, overwrite=True)
+    assert (tmp_path / "out").read_text() == "precious"
+
+
+def test_the_check_beforehand_says_the_same_and_makes_nothing(tmp_path: Path) -> None:
+    check_new_folder(tmp_path / "new" / "out")
+    assert list(tmp_path.iterdir()) == []
+    made_result().save(tmp_path / "out")
+    check_new_folder(tmp_path / "out", overwrite=True)
+    with pytest.raises(PreimageError, match="not empty"):
+        check_new_folder(tmp_path / "out")
+
+
+def test_files_are_readable_like_any_others(tmp_path: Path) -> None:
+    mask = os.umask(0o022)
+    try:
+        folder = made_result().save(tmp_path / "out")
+        assert folder.stat().st_mode & 0o777 == 0o755
+        assert all(path.stat().st_mode & 0o777 == 0o644 for path in folder.iterdir())
+        assert os.umask(0o022) == 0o022, "the process's mask is as it was"
+    finally:
+        os.umask(mask)
+
+
+def test_nothing_is_visible_until_the_block_ends(tmp_path: Path) -> None:
+    with new_folder(tmp_path / "out") as partial:
+        (partial / "file").write_text("x")
+        assert not (tmp_path / "out").exists()
+    assert (tmp_path / "out" / "file").read_text() == "x"
+
+
+def test_results_with_names_beyond_ascii_are_written_as_they_are(tmp_path: Path) -> None:
+    image = {"path": "Füchse/狐.png", "sha256": "0" * 64}
+    folder = made_result(image=image).save(tmp_path / "狐")
+    assert "狐" in (folder / "result.json").read_text(encoding="utf-8")
+    assert load_record(folder)["image"] == image
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (None, r"holds no result\.json: a result folder was expected"),
+        ("", "can't be read as a record"),
+        ("{", "can't be read as a record"),
+        ("[1, 2]", "schema 'list'; this version reads schema 1"),
+        ('{"schema": 2}', "schema 2; this version reads schema 1"),
+        ("{}", "schema None"),
+    ],
+)
+def test_a_damaged_record_is_refused_in_one_line(
+    text: str | None, words: str, tmp_path: Path
+) -> None:
+    if text is not None:
+        (tmp_path / "result.json").write_text(text)
+    with pytest.raises(PreimageError, match=words) as caught:
+        load_record(tmp_path)
+    assert len(str(caught.value).splitlines()) <= 2
+
+
+def test_a_record_of_bytes_that_are_no_text_is_refused_too(tmp_path: Path) -> None:
+    (tmp_path / "result.json").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(PreimageError, match="can't be read as a record"):
+        load_record(tmp_path)
+
+
+def test_one_result_is_saved_as_a_folder_and_several_as_one_each(tmp_path: Path) -> None:
+    results = [made_result(seed=0, restart=r) for r in range(3)]
+    save_all(results[:1], tmp_path / "one")
+    assert (tmp_path / "one" / "result.json").is_file()
+    save_all(results, tmp_path / "several")
+    names = folder_names(results)
+    assert len(set(names)) == 3
+    assert {path.name for path in (tmp_path / "several").iterdir()} == {"figure.png", *names}
+    for name, result in zip(names, results, strict=True):
+        assert load_record(tmp_path / "several" / name) == json.loads(json.dumps(result.record))
+    with pytest.raises(PreimageError, match="not empty"):
+        save_all(results, tmp_path / "several")
+
+
+def test_names_of_results_say_number_image_and_restart() -> None:
+    results = [made_result(restart=4), made_result(image=None, restart=0)]
+    assert folder_names(results) == ["000-photo-restart4", "001-code-restart0"]
+
+
+def test_the_sheet_shows_each_reference_once_before_its_pre_images(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shown: list[Tile] = []
+
+    def spy(tiles: list[Tile], columns: int) -> Image.Image:
+        shown.extend(tiles)
+        return Image.new("RGB", (1, 1))
+
+    monkeypatch.setattr(result_room, "contact_sheet", spy)
+    one = made_result()
+    other = made_result(image={"path": "other.png", "sha256": "1" * 64})
+    sheet_of([one, one, other])
+    assert [tile.title == "reference" for tile in shown] == [True, False, False, True, False]
