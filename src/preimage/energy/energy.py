@@ -59,7 +59,7 @@ class Energy:
         return ("energy", "loss", *(prior.name for prior in self.priors))
 
     def add_gradient(self, image: Tensor, into: Tensor) -> list[Tensor]:
-        """Add the priors' gradient to `into`; their values, each `[N]`, in the order of `priors`."""
+        """Add the priors' gradient to `into`; their values, each `[N]`, in their order."""
         return [prior.add_gradient(image, into) for prior in self.priors]
 
     def loss_and_gradient(self, view: Tensor) -> tuple[Tensor, Tensor]:

@@ -16,7 +16,8 @@ from preimage.errors import PreimageError
 
 def _squared_norm(batch: Tensor) -> Tensor:
     """Squared Euclidean norm of every problem, `[N]`, in one pass and without a temporary."""
-    return torch.linalg.vector_norm(batch.flatten(1), dim=1).square()
+    norm: Tensor = torch.linalg.vector_norm(batch.flatten(1), dim=1)
+    return norm.square()
 
 
 def _check_shapes(code: Tensor, target: Tensor) -> None:
@@ -68,7 +69,9 @@ class Euclidean(Loss):
         masked = self.target if self.mask is None else self.target * self.mask
         self.squared_norm = _squared_norm(masked)
         if not bool(torch.isfinite(self.squared_norm).all()):
-            raise PreimageError("the target code holds NaN or infinite values: nothing can match it.")
+            raise PreimageError(
+                "the target code holds NaN or infinite values: nothing can match it."
+            )
         if not bool((self.squared_norm > 0).all()):
             raise PreimageError(
                 "the target code is zero wherever it counts, so no relative distance to it exists: "

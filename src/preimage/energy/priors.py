@@ -15,9 +15,10 @@ import torch
 from torch import Tensor
 
 from preimage.errors import UsageError
+from preimage.images import squared_length
 
 GRADIENT_FLOOR = 1e-6
-"""Keeps the gradient of TV^β finite on flat images: the floor under ‖∇x‖^β in the authors' program."""
+"""Floor under ‖∇x‖^β in TV^β's gradient, finite on flat images (the authors' program)."""
 
 
 def _require(ok: bool, what: str, got: float) -> None:
@@ -79,15 +80,13 @@ class BoundedRange(Prior):
         _require(self.B > 0, "B of Eq. 5 must be a positive number", self.B)
 
     def value(self, image: Tensor) -> Tensor:
-        squared = image.square().sum(1).mul(self.B**-2)
-        return squared.pow(self.alpha / 2).flatten(1).mean(1)
+        return (squared_length(image) * self.B**-2).pow(self.alpha / 2).flatten(1).mean(1)
 
     def add_gradient(self, image: Tensor, into: Tensor) -> Tensor:
-        # The norm sums the channels in one pass; (Σ_k x_k²)/B² is [N, 1, H, W].
-        squared = torch.linalg.vector_norm(image, dim=1, keepdim=True).square_().mul_(self.B**-2)
+        squared = squared_length(image).mul_(self.B**-2)
         area = image.shape[-1] * image.shape[-2]
         power = squared.square() if self.alpha == 6 else squared.pow(self.alpha / 2 - 1)
-        value = torch.linalg.vecdot(power.flatten(1), squared.flatten(1)) / area
+        value: Tensor = torch.linalg.vecdot(power.flatten(1), squared.flatten(1)) / area
         into.addcmul_(image, power, value=self.alpha / (area * self.B**2))
         return value
 
@@ -157,7 +156,8 @@ def _differences(image: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _energy(differences: Tensor) -> Tensor:
-    return torch.linalg.vector_norm(differences.flatten(1), dim=1).square()
+    norm: Tensor = torch.linalg.vector_norm(differences.flatten(1), dim=1)
+    return norm.square()
 
 
 def _subtract_divergence(across: Tensor, down: Tensor, into: Tensor, scale: float) -> None:

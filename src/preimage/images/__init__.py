@@ -1,7 +1,7 @@
 """Photos in and out, the canvas scale, contact sheets."""
 
 from preimage.images.photo import as_picture, load_photo, save_png, sha256_of_file
-from preimage.images.scale import stretch, to_canvas, to_pixels
+from preimage.images.scale import squared_length, stretch, to_canvas, to_pixels
 from preimage.images.sheet import Tile, contact_sheet
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "load_photo",
     "save_png",
     "sha256_of_file",
+    "squared_length",
     "stretch",
     "to_canvas",
     "to_pixels",

@@ -47,7 +47,5 @@ def top_classes(
     best = logits.softmax(1).topk(min(count, logits.shape[1]))
     return [
         [ClassScore(i, labels[i], p) for i, p in zip(indices, probabilities, strict=True)]
-        for indices, probabilities in zip(
-            best.indices.tolist(), best.values.tolist(), strict=True
-        )
+        for indices, probabilities in zip(best.indices.tolist(), best.values.tolist(), strict=True)
     ]

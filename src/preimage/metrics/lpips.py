@@ -11,6 +11,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor, nn
 
+from preimage.images import squared_length
 from preimage.models import catalogue as models
 from preimage.models.convert import array_at
 from preimage.weights import catalogue as weight_files
@@ -60,7 +61,7 @@ def _features(image: Tensor, mean: Sequence[float]) -> list[Tensor]:
 
 
 def _normalized(y: Tensor) -> Tensor:
-    return y / (torch.linalg.vector_norm(y, dim=1, keepdim=True) + FLOOR)
+    return y / (squared_length(y).sqrt() + FLOOR)
 
 
 @lru_cache(maxsize=1)

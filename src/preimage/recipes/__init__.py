@@ -1,4 +1,4 @@
-"""What people ask for: each recipe chooses an energy, a start and stages, and calls the one loop."""
+"""What people ask for: each recipe chooses energy, start and stages, and calls the one loop."""
 
 from preimage.recipes.inversion import encode, invert
 from preimage.recipes.presets import PRESETS, settings_for

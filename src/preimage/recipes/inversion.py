@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +77,9 @@ def invert(
     if (images is None) == (code is None):
         raise UsageError("give either images or a code to invert, not both and not neither.")
     if restarts < 1 or seed < 0:
-        raise UsageError(f"restarts must be at least 1 and seed at least 0, got {restarts} and {seed}.")
+        raise UsageError(
+            f"restarts must be at least 1 and seed at least 0, got {restarts} and {seed}."
+        )
     if seed + restarts > 2**63:
         raise UsageError(f"seeds must be below 2^63, got {seed} with {restarts} restarts.")
     if settings is None:
@@ -90,7 +92,9 @@ def invert(
         if not photos:
             raise UsageError("no image was given.")
         targets = [_Target.of(representation, photo) for photo in photos]
-    results = _search(representation, targets, settings, seed, restarts, callbacks, display_stretched)
+    results = _search(
+        representation, targets, settings, seed, restarts, callbacks, display_stretched
+    )
     return results[0] if single else results
 
 
@@ -159,7 +163,9 @@ def code_shape(representation: Representation) -> tuple[int, ...]:
     """Shape of one code at the representation's input size, without the batch."""
     size = representation.input_size
     if size is None:
-        raise UsageError(f"{representation.name} takes images of any size; its code has no one shape.")
+        raise UsageError(
+            f"{representation.name} takes images of any size; its code has no one shape."
+        )
     blank = torch.zeros(1, representation.channels, size, size)
     return tuple(encode(representation, blank).shape[1:])
 
@@ -184,9 +190,7 @@ def mask_for(settings: Settings, code: Tensor) -> Tensor | None:
         rows = slice(first, first + side)
     start, stop = settings.channels or (0, code.shape[1])
     if not 0 <= start < stop <= code.shape[1]:
-        raise UsageError(
-            f"channels must be a range within 0:{code.shape[1]}, got {start}:{stop}."
-        )
+        raise UsageError(f"channels must be a range within 0:{code.shape[1]}, got {start}:{stop}.")
     if code.dim() == 4:
         mask[:, start:stop, rows, rows] = 1
     else:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 from preimage.errors import UsageError, nearest
 from preimage.recipes.settings import Settings
@@ -21,31 +20,33 @@ class Preset:
     Attributes:
         name: what the user types.
         source: where the settings come from.
-        settings: settings for a representation, with C and T as it suggests them.
+        settings: settings for a representation and its C, T and α.
     """
 
     name: str
     source: str
-    settings: Callable[[Representation, float, int], Settings]
+    settings: Callable[[Representation, float, int, float], Settings]
 
 
-def _paper(representation: Representation, fidelity: float, jitter: int) -> Settings:
+def _paper(representation: Representation, fidelity: float, jitter: int, alpha: float) -> Settings:
     side = _side(representation)
     return Settings(
         preset="paper",
         fidelity=fidelity,
         jitter=jitter,
+        alpha=alpha,
         canvas=PixelCanvas(B_plus=160.0),
-        step_rule=WindowedAdaGrad(eta=side * side * 0.05 * 80.0**2 / 6.0),
+        step_rule=WindowedAdaGrad(eta=side * side * 0.05 * 80.0**2 / alpha),
         stages=(Stage(300, jitter=jitter), Stage(50, rate=0.1)),
     )
 
 
-def _best(representation: Representation, fidelity: float, jitter: int) -> Settings:
+def _best(representation: Representation, fidelity: float, jitter: int, alpha: float) -> Settings:
     return Settings(
         preset="best",
         fidelity=fidelity,
         jitter=jitter,
+        alpha=alpha,
         B_plus=None,
         canvas=SpectralCanvas(exponent=1.25),
         step_rule=Adam(0.02),
@@ -53,8 +54,8 @@ def _best(representation: Representation, fidelity: float, jitter: int) -> Setti
     )
 
 
-def _quick(representation: Representation, fidelity: float, jitter: int) -> Settings:
-    return replace(_best(representation, fidelity, jitter).scaled_to(100), preset="quick")
+def _quick(representation: Representation, fidelity: float, jitter: int, alpha: float) -> Settings:
+    return replace(_best(representation, fidelity, jitter, alpha).scaled_to(100), preset="quick")
 
 
 PRESETS: tuple[Preset, ...] = (
@@ -101,13 +102,16 @@ def settings_for(
         representation,
         defaults.fidelity if fidelity is None else fidelity,
         defaults.jitter if jitter is None else jitter,
+        6.0 if alpha is None else alpha,
     )
     if iterations is not None:
         settings = settings.scaled_to(iterations)
-    chosen = {
-        "alpha": alpha, "beta": beta, "neighbourhood": neighbourhood, "channels": channels,
-    }
-    return replace(settings, **{name: value for name, value in chosen.items() if value is not None})
+    return replace(
+        settings,
+        beta=settings.beta if beta is None else beta,
+        neighbourhood=neighbourhood,
+        channels=channels,
+    )
 
 
 def _side(representation: Representation) -> int:

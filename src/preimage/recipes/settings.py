@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from preimage.energy import BoundedRange, Prior, TotalVariation
@@ -13,12 +13,26 @@ from preimage.search.canvases import Canvas, PixelCanvas, SpectralCanvas
 from preimage.search.lbfgs import LBFGS
 from preimage.search.stages import Stage, scale_stages, total_iterations
 from preimage.search.starts import UniformNoise
-from preimage.search.step_rules import Adam, Momentum, StepRule, WindowedAdaGrad
+from preimage.search.step_rules import (
+    Adam,
+    Momentum,
+    NormalizedMomentum,
+    StepRule,
+    WindowedAdaGrad,
+)
 
 KINDS: dict[str, type] = {
     kind.__name__: kind
     for kind in (
-        PixelCanvas, SpectralCanvas, UniformNoise, WindowedAdaGrad, Adam, Momentum, LBFGS, Stage,
+        PixelCanvas,
+        SpectralCanvas,
+        UniformNoise,
+        WindowedAdaGrad,
+        NormalizedMomentum,
+        Adam,
+        Momentum,
+        LBFGS,
+        Stage,
     )
 }
 """Dataclasses that may stand inside settings, by the `kind` they are saved under."""

@@ -32,7 +32,9 @@ def layer_defaults(model: str) -> dict[str, Defaults]:
     return defaults_for(layers_of(model), entry.architecture.input_size)
 
 
-def representation(model: str | nn.Module, layer: str | None = None, **options: Any) -> NetworkLayer:
+def representation(
+    model: str | nn.Module, layer: str | None = None, **options: Any
+) -> NetworkLayer:
     """A representation by name, or a layer of a module of your own.
 
     Args:

@@ -117,7 +117,9 @@ class NetworkLayer(Representation):
             return reached.code
         finally:
             hook.remove()
-        raise PreimageError(f"{self.model}: layer {self.layer} was not reached by the forward pass.")
+        raise PreimageError(
+            f"{self.model}: layer {self.layer} was not reached by the forward pass."
+        )
 
     def to(self, device: str) -> NetworkLayer:
         self.network.to(device)

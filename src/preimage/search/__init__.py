@@ -6,13 +6,20 @@ from preimage.search.minimise import Outcome, Snapshot, minimise
 from preimage.search.result import Result
 from preimage.search.stages import Stage
 from preimage.search.starts import UniformNoise
-from preimage.search.step_rules import Adam, Momentum, StepRule, WindowedAdaGrad
+from preimage.search.step_rules import (
+    Adam,
+    Momentum,
+    NormalizedMomentum,
+    StepRule,
+    WindowedAdaGrad,
+)
 
 __all__ = [
     "LBFGS",
     "Adam",
     "Canvas",
     "Momentum",
+    "NormalizedMomentum",
     "Outcome",
     "PixelCanvas",
     "Result",

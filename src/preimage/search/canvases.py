@@ -10,14 +10,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import torch
 from scipy import fft as scipy_fft
 from torch import Tensor
 
-from preimage.errors import UsageError
 from preimage.search.projections import project_ball_
 from preimage.search.starts import UniformNoise, seeded
 
@@ -40,8 +39,8 @@ class Canvas(ABC):
     def pull_back(self, gradient: Tensor, image: Tensor, mean: Sequence[float]) -> Tensor:
         """Gradient with respect to the parameters from the one with respect to the image."""
 
-    def constrain_(self, parameters: Tensor) -> None:
-        """Project the parameters onto the feasible set in place; by default all are feasible."""
+    def constrain_(self, parameters: Tensor) -> None:  # noqa: B027
+        """Project the parameters onto the feasible set in place; by default all are."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,7 @@ class PixelCanvas(Canvas):
     """
 
     B_plus: float | None = 160.0
-    noise: UniformNoise = UniformNoise()
+    noise: UniformNoise = field(default_factory=UniformNoise)
 
     def start(self, shape: Sequence[int], seeds: Sequence[int]) -> Tensor:
         return self.noise.draw(shape, seeded(seeds))
@@ -72,7 +71,7 @@ class PixelCanvas(Canvas):
 
 @lru_cache(maxsize=16)
 def _spectrum(plane: tuple[int, int], exponent: float, device: torch.device) -> Tensor:
-    """1/max(f, 1/S)^p on the half-plane of `rfft2`, with f in cycles per pixel and S the longer side."""
+    """1/max(f, 1/S)^p on the half-plane of `rfft2`; f in cycles per pixel, S the longer side."""
     down = torch.fft.fftfreq(plane[0], device=device)
     across = torch.fft.rfftfreq(plane[1], device=device)
     frequency = torch.hypot(down[:, None], across[None, :])
@@ -178,7 +177,7 @@ class SpectralCanvas(Canvas):
         z = (basis @ x.flatten(2)).view(-1, *shape)
         return RANGES[self.range][0](z, _colour(mean, z), self.bound)
 
-    def pull_back(self, gradient: Tensor, image: Tensor, mean: Tensor) -> Tensor:
+    def pull_back(self, gradient: Tensor, image: Tensor, mean: Sequence[float]) -> Tensor:
         gradient = RANGES[self.range][1](gradient, image, _colour(mean, image), self.bound)
         channels, height, width = image.shape[1:]
         plane = self.plane(image.shape)

@@ -39,7 +39,7 @@ class Views:
         return [[margin // 2 for margin in self.margin]] * count
 
     def crop(self, image: Tensor, places: Sequence[Sequence[int]]) -> Tensor:
-        """The views at these places, `[N, C, h, w]`; a narrowed tensor where one place serves all."""
+        """The views at these places, `[N, C, h, w]`; not copied where one place serves all."""
         height, width = self.view
         if all(place == places[0] for place in places):
             row, column = places[0]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
-import torch
 from torch import Tensor
 
 from preimage.search.step_rules import State, StepRule
@@ -34,11 +33,12 @@ class _Descent:
             self._accept(trial, gradient, energy)
         else:
             self.length *= self._shrink(energy)
-        assert self.point is not None and self.direction is not None
+        assert self.point is not None
+        assert self.direction is not None
         return self.point + self.length * self.direction
 
     def _shrink(self, energy: float) -> float:
-        """Minimum of the parabola through the point, its slope and the failed trial, in [0.1, 0.5]."""
+        """Minimum, in [0.1, 0.5], of the parabola through point, slope and failed trial."""
         excess = energy - self.energy - self.length * self.slope
         if not excess > 0 or excess == float("inf"):
             return 0.1

@@ -42,7 +42,6 @@ class Outcome:
     Attributes:
         image: the rendered canvas of every problem, `[N, C, H, W]` on the canvas scale.
         view: its centre crop, `[N, C, h, w]`, which is the result.
-        code: Φ of the view.
         terms: `[N, terms]` of the final canvas, measured on the view without jitter.
         term_names: names of the terms, `energy` first.
         trace: `[iterations, N, terms]`: what the search saw, jitter included.
@@ -51,7 +50,6 @@ class Outcome:
 
     image: Tensor
     view: Tensor
-    code: Tensor
     terms: Tensor
     term_names: tuple[str, ...]
     trace: Tensor
@@ -172,6 +170,14 @@ class _Loop:
                 "or check that the representation is finite and differentiable."
             )
 
+    def _final_terms(self, image: Tensor, view: Tensor) -> Tensor:
+        terms = self.energy.evaluate(image, view)
+        if not bool(torch.isfinite(terms).all()):
+            raise PreimageError(
+                "the final canvas has no finite energy: lower the step rule's rate."
+            )
+        return terms
+
     def finish(self, seconds: float) -> Outcome:
         """The result, measured without jitter on the centre crop."""
         self.step_rule.finish_(self.parameters, self.state)
@@ -180,22 +186,14 @@ class _Loop:
         return Outcome(
             image=image,
             view=view,
-            code=_code(self.energy, view),
-            terms=self.energy.evaluate(image, view),
+            terms=self._final_terms(image, view),
             term_names=self.energy.term_names,
             trace=self.trace,
             seconds=seconds,
         )
 
 
-@torch.no_grad()
-def _code(energy: Energy, view: Tensor) -> Tensor:
-    return energy.representation(view)
-
-
-def _view_size(
-    view: int | tuple[int, int] | None, input_size: int | None
-) -> tuple[int, int]:
+def _view_size(view: int | tuple[int, int] | None, input_size: int | None) -> tuple[int, int]:
     if view is None:
         view = input_size
     if view is None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
+
+from preimage.images import squared_length
 
 
 def project_ball_(image: Tensor, radius: float) -> Tensor:
@@ -21,5 +22,5 @@ def project_ball_(image: Tensor, radius: float) -> Tensor:
         >>> project_ball_(torch.full((1, 1, 1, 2), 320.0), 160.0)
         tensor([[[[160., 160.]]]])
     """
-    length = torch.linalg.vector_norm(image, dim=1, keepdim=True)
-    return image.mul_(length.clamp_(min=radius).reciprocal_().mul_(radius))
+    squared = squared_length(image).clamp_(min=radius**2)
+    return image.mul_(squared.rsqrt_().mul_(radius))

@@ -123,7 +123,9 @@ def check_new_folder(folder: str | Path, overwrite: bool = False) -> None:
     """
     path = Path(folder)
     if path.exists() and not path.is_dir():
-        raise PreimageError(f"{path} is a file; a folder for results was expected: choose another --out.")
+        raise PreimageError(
+            f"{path} is a file; a folder for results was expected: choose another --out."
+        )
     if path.is_dir() and any(path.iterdir()) and not overwrite:
         raise PreimageError(
             f"{path} exists and is not empty: choose another --out, or give --overwrite."
@@ -132,15 +134,17 @@ def check_new_folder(folder: str | Path, overwrite: bool = False) -> None:
     while not parent.exists():
         parent = parent.parent
     if not parent.is_dir() or not os.access(parent, os.W_OK):
-        raise PreimageError(f"{path} can't be written: no permission in {parent}. Choose another --out.")
+        raise PreimageError(
+            f"{path} can't be written: no permission in {parent}. Choose another --out."
+        )
 
 
 @contextmanager
 def new_folder(folder: str | Path, overwrite: bool = False) -> Iterator[Path]:
     """A folder to write into that takes its name only when all of it is there.
 
-    The work happens in a hidden neighbour; if the block fails or is interrupted, that is removed and
-    the place is as it was before.
+    The work happens in a hidden neighbour; if the block fails or is interrupted, that is removed
+    and the place is as it was before.
 
     Raises:
         PreimageError: as `check_new_folder`, or if the disk refuses.
@@ -153,7 +157,9 @@ def new_folder(folder: str | Path, overwrite: bool = False) -> Iterator[Path]:
         path.absolute().parent.mkdir(parents=True, exist_ok=True)
         partial = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.absolute().parent))
     except OSError as error:
-        raise PreimageError(f"{path} can't be written: {error.strerror}. Choose another --out.") from error
+        raise PreimageError(
+            f"{path} can't be written: {error.strerror}. Choose another --out."
+        ) from error
     try:
         yield partial
         partial.chmod(0o777 & ~_umask())
@@ -200,10 +206,8 @@ def load_record(folder: str | Path) -> dict[str, Any]:
     return record
 
 
-def save_all(
-    results: Sequence[Result], folder: str | Path, overwrite: bool = False
-) -> Path:
-    """One result as a result folder; several as one folder each, with a contact sheet beside them."""
+def save_all(results: Sequence[Result], folder: str | Path, overwrite: bool = False) -> Path:
+    """One result as a result folder; several as a folder each beside a contact sheet."""
     if len(results) == 1:
         return results[0].save(folder, overwrite)
     with new_folder(folder, overwrite) as partial:
@@ -230,9 +234,8 @@ def sheet_of(results: Sequence[Result]) -> Image.Image:
     shown: set[int] = set()
     for result in results:
         pair = result.tiles()
-        if len(pair) == 2:
-            if id(result.reference) not in shown:
-                tiles.append(pair[0])
-                shown.add(id(result.reference))
+        if len(pair) == 2 and id(result.reference) not in shown:
+            tiles.append(pair[0])
+            shown.add(id(result.reference))
         tiles.append(pair[-1])
     return contact_sheet(tiles, columns=min(4, len(tiles)))

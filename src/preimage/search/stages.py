@@ -20,7 +20,6 @@ class Stage:
         jitter: T of Eq. 7: every iteration shifts the view by 0..T-1 pixels; 1 is none.
         rate: factor on the step rule's own rate.
         decay: `none` keeps the rate, `cosine` lowers it to zero over the stage.
-        warmup: iterations at the stage's start over which the rate rises linearly to its value.
 
     Raises:
         UsageError: if a value is out of range.
@@ -30,7 +29,6 @@ class Stage:
     jitter: int = 1
     rate: float = 1.0
     decay: str = "none"
-    warmup: int = 0
 
     def __post_init__(self) -> None:
         if self.iterations < 1:
@@ -47,8 +45,6 @@ class Stage:
         rate = self.rate
         if self.decay == "cosine":
             rate *= 0.5 * (1 + math.cos(math.pi * iteration / self.iterations))
-        if iteration < self.warmup:
-            rate *= (iteration + 1) / (self.warmup + 1)
         return rate
 
 
@@ -58,7 +54,10 @@ def total_iterations(stages: Sequence[Stage]) -> int:
 
 
 def scale_stages(stages: Sequence[Stage], iterations: int) -> tuple[Stage, ...]:
-    """The same stages with their lengths scaled to a total; a stage scaled to nothing is left out.
+    """The same stages with their lengths scaled to a total.
+
+    Every stage keeps at least one iteration, so that the canvas keeps its size; where there are
+    fewer iterations than stages, only the first ones run.
 
     Raises:
         UsageError: if the total is below 1.
@@ -69,13 +68,12 @@ def scale_stages(stages: Sequence[Stage], iterations: int) -> tuple[Stage, ...]:
     """
     if iterations < 1:
         raise UsageError(f"iterations must be a whole number of at least 1, got {iterations}.")
-    total = total_iterations(stages)
+    kept = stages[:iterations]
+    total = total_iterations(kept)
     ends, scaled, done = 0, [], 0
-    for stage in stages:
+    for left, stage in zip(range(len(kept) - 1, -1, -1), kept, strict=True):
         ends += stage.iterations
-        count = round(iterations * ends / total) - done
-        if count > 0:
-            warmup = round(stage.warmup * count / stage.iterations)
-            scaled.append(replace(stage, iterations=count, warmup=warmup))
-            done += count
+        end = min(max(round(iterations * ends / total), done + 1), iterations - left)
+        scaled.append(replace(stage, iterations=end - done))
+        done = end
     return tuple(scaled)

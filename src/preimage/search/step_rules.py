@@ -13,8 +13,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from preimage.errors import UsageError
-
 State = dict[str, Any]
 
 
@@ -25,7 +23,7 @@ class StepRule(ABC):
     def begin(self, parameters: Tensor) -> State:
         """State for a first step from these parameters."""
 
-    def begin_stage(self, state: State) -> None:
+    def begin_stage(self, state: State) -> None:  # noqa: B027 (nothing to reset is the rule)
         """Called when a stage starts; by default nothing is reset."""
 
     @abstractmethod
@@ -38,7 +36,7 @@ class StepRule(ABC):
         `gradient`.
         """
 
-    def finish_(self, parameters: Tensor, state: State) -> None:
+    def finish_(self, parameters: Tensor, state: State) -> None:  # noqa: B027
         """Called once after the last step; by default the parameters stay."""
 
 
@@ -81,7 +79,7 @@ class WindowedAdaGrad(StepRule):
 class Adam(StepRule):
     """Adam (Kingma & Ba 2015), with the bias correction of both moments.
 
-    m ← β₁m + (1−β₁)g,  v ← β₂v + (1−β₂)g²,  x ← x − rate · m̂/(√v̂ + ε)
+    m ← β₁m + (1−β₁)g,  v ← β₂v + (1−β₂)g²,  x ← x − rate · m̂/(√v + ε)·√(1−β₂ᵗ)
 
     Unlike `WindowedAdaGrad`, the window is a mean, so that a step is about `rate` long in every
     coordinate whatever the gradient's scale.
@@ -114,6 +112,46 @@ class Adam(StepRule):
         # √(v/second) = √v/√second: the correction goes into the step and the floor.
         torch.sqrt(v, out=root).add_(self.epsilon)
         parameters.addcdiv_(m, root, value=-self.rate * rate * second**0.5 / first)
+
+
+@dataclass(frozen=True)
+class NormalizedMomentum(StepRule):
+    """Each coordinate's gradient is normalized first, then averaged into a momentum.
+
+    v ← β₂v + (1−β₂)g²,  m ← ρm + (1−ρ)·g/√v̂,  x ← x − rate · m
+
+    Unlike Adam, which averages raw gradients and divides the average, one large gradient can't
+    dominate the momentum for long, and a coordinate whose gradient changes sign comes to rest by
+    itself: the average of +1 and −1 is 0, whatever their sizes. `WindowedAdaGrad` normalizes first
+    too; its window is a sum and its step has no rate. Measured in docs/solvers.md.
+
+    Attributes:
+        rate: length of a step in parameter units, in a coordinate whose gradient keeps its sign.
+        rho: ρ, decay of the momentum.
+        beta2: decay of the squared gradient; 0 would be the gradient's sign alone.
+        epsilon: keeps a coordinate without gradient where it is.
+    """
+
+    rate: float
+    rho: float = 0.9
+    beta2: float = 0.6
+    epsilon: float = 1e-12
+
+    def begin(self, parameters: Tensor) -> State:
+        zeros = torch.zeros_like
+        return {"t": 0, "m": zeros(parameters), "v": zeros(parameters), "root": zeros(parameters)}
+
+    def step_(
+        self, parameters: Tensor, gradient: Tensor, energy: Tensor, rate: float, state: State
+    ) -> None:
+        state["t"] += 1
+        correction = 1 - self.beta2 ** state["t"]
+        m, v, root = state["m"], state["v"], state["root"]
+        v.mul_(self.beta2).addcmul_(gradient, gradient, value=1 - self.beta2)
+        # g/√(v/correction) = √correction · g/√v: the correction goes into the weight.
+        torch.sqrt(v, out=root).add_(self.epsilon)
+        m.mul_(self.rho).addcdiv_(gradient, root, value=(1 - self.rho) * correction**0.5)
+        parameters.add_(m, alpha=-self.rate * rate)
 
 
 @dataclass(frozen=True)
