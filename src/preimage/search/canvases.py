@@ -94,7 +94,8 @@ def _colour_basis(channels: int, device: torch.device) -> Tensor:
     if channels != 3:
         return torch.eye(channels, device=device)
     basis = torch.tensor(LUCID_COLOUR, device=device)
-    return basis / basis.norm(dim=0).max()
+    scaled: Tensor = basis / basis.norm(dim=0).max()
+    return scaled
 
 
 SLOPE = 255.0 / 4
