@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from preimage.errors import UsageError
 from preimage.recipes.settings import KINDS, Settings
 from preimage.search import Adam, Stage
 from preimage.search.canvases import RANGES, Canvas, PixelCanvas, SpectralCanvas
@@ -22,9 +23,7 @@ CANVASES: dict[str, Canvas] = {
     "pixel": PixelCanvas(),
     "pixel, no ball": PixelCanvas(B_plus=None),
     **{f"spectral, {name}": SpectralCanvas(range=name) for name in RANGES},
-    **{
-        f"spectral, {name}, p = 1.3": SpectralCanvas(1.3, range=name, bound=90.0) for name in RANGES
-    },
+    **{f"spectral, {name}, p = 1.3": SpectralCanvas(1.3, range=name) for name in RANGES},
 }
 
 every_canvas = pytest.mark.parametrize("canvas", CANVASES.values(), ids=CANVASES)
@@ -201,13 +200,15 @@ def test_sigmoid_keeps_to_the_pixels_there_are() -> None:
     assert float(pixels.max()) <= 255 + 1e-3
 
 
-@pytest.mark.parametrize("bound", [80.0, 160.0])
-def test_ball_bounds_the_colour_vectors_length(bound: float) -> None:
-    canvas = SpectralCanvas(range="ball", bound=bound)
-    image = canvas.render(random_image((1, 3, 8, 5, 2), scale=1e4), (3, 8, 8), MEANS[3])
-    length = image.norm(dim=1)
-    assert float(length.max()) <= bound * (1 + 1e-5)
-    assert float(length.min()) > 0.9 * bound
+def test_an_unknown_range_is_refused() -> None:
+    with pytest.raises(UsageError, match="no range 'sigmod'; did you mean: sigmoid"):
+        SpectralCanvas(range="sigmod")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_exponent_and_amplitude_must_be_numbers(value: float) -> None:
+    with pytest.raises(UsageError, match="exponent and amplitude must be numbers"):
+        SpectralCanvas(exponent=value)
 
 
 @pytest.mark.parametrize("name", RANGES)

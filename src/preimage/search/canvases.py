@@ -8,6 +8,7 @@ each step. Energies always speak about the rendered image.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ import torch
 from scipy import fft as scipy_fft
 from torch import Tensor
 
+from preimage.errors import UsageError, nearest
 from preimage.search.projections import project_ball_
 from preimage.search.starts import UniformNoise, seeded
 
@@ -102,40 +104,28 @@ SLOPE = 255.0 / 4
 """Slope of 255·sigmoid at zero: all range maps agree near the middle of the range."""
 
 
-def _sigmoid(z: Tensor, mean: Tensor, bound: float) -> Tensor:
+def _sigmoid(z: Tensor, mean: Tensor) -> Tensor:
     return torch.sigmoid_(z).mul_(255.0).sub_(mean)
 
 
-def _sigmoid_adjoint(gradient: Tensor, image: Tensor, mean: Tensor, bound: float) -> Tensor:
+def _sigmoid_adjoint(gradient: Tensor, image: Tensor, mean: Tensor) -> Tensor:
     level = (image + mean).div_(255.0)
     return gradient.mul_(level).mul_(level.mul_(-255.0).add_(255.0))
 
 
-def _linear(z: Tensor, mean: Tensor, bound: float) -> Tensor:
+def _linear(z: Tensor, mean: Tensor) -> Tensor:
     return z.mul_(SLOPE)
 
 
-def _linear_adjoint(gradient: Tensor, image: Tensor, mean: Tensor, bound: float) -> Tensor:
+def _linear_adjoint(gradient: Tensor, image: Tensor, mean: Tensor) -> Tensor:
     return gradient.mul_(SLOPE)
 
 
-def _ball(z: Tensor, mean: Tensor, bound: float) -> Tensor:
-    length = torch.linalg.vector_norm(z, dim=1, keepdim=True).mul_(SLOPE)
-    return z.mul_(torch.rsqrt(length.square_().add_(bound**2)).mul_(SLOPE * bound))
-
-
-def _ball_adjoint(gradient: Tensor, image: Tensor, mean: Tensor, bound: float) -> Tensor:
-    inner = (gradient * image).sum(1, keepdim=True).div_(-(bound**2))
-    room = torch.linalg.vector_norm(image, dim=1, keepdim=True).square_().neg_().add_(bound**2)
-    factor = room.clamp_(min=0).sqrt_().mul_(SLOPE / bound)
-    return gradient.addcmul_(image, inner).mul_(factor)
-
-
 RANGES = {
-    "sigmoid": (_sigmoid, _sigmoid_adjoint),
     "linear": (_linear, _linear_adjoint),
-    "ball": (_ball, _ball_adjoint),
+    "sigmoid": (_sigmoid, _sigmoid_adjoint),
 }
+"""How decorrelated colours become the image: the map, and the adjoint of its derivative."""
 
 
 @dataclass(frozen=True)
@@ -147,15 +137,25 @@ class SpectralCanvas(Canvas):
     Attributes:
         exponent: p, how fast the spectrum falls.
         amplitude: standard deviation of the normal noise that q starts from.
-        range: `sigmoid` maps to 0-255, `linear` does not bound, `ball` bounds the colour vector's
-            length by `bound` smoothly.
-        bound: radius for `ball`.
+        range: `linear` leaves colours to the priors, `sigmoid` keeps them within 0-255 (as Lucid
+            does).
+
+    Raises:
+        UsageError: if the exponent or the amplitude is not a number, or the range is unknown.
     """
 
-    exponent: float = 1.0
+    exponent: float = 1.5
     amplitude: float = 0.01
-    range: str = "sigmoid"
-    bound: float = 160.0
+    range: str = "linear"
+
+    def __post_init__(self) -> None:
+        if self.range not in RANGES:
+            raise UsageError(f"there is no range {self.range!r}; {nearest(self.range, RANGES)}")
+        if not (math.isfinite(self.exponent) and math.isfinite(self.amplitude)):
+            raise UsageError(
+                "exponent and amplitude must be numbers, "
+                f"got {self.exponent:g} and {self.amplitude:g}."
+            )
 
     def plane(self, shape: Sequence[int]) -> tuple[int, int]:
         """Height and width of the transform: the next sizes without large prime factors."""
@@ -176,10 +176,10 @@ class SpectralCanvas(Canvas):
         x = full[..., : shape[-2], : shape[-1]]
         basis = _colour_basis(int(shape[0]), parameters.device) / 4
         z = (basis @ x.flatten(2)).view(-1, *shape)
-        return RANGES[self.range][0](z, _colour(mean, z), self.bound)
+        return RANGES[self.range][0](z, _colour(mean, z))
 
     def pull_back(self, gradient: Tensor, image: Tensor, mean: Sequence[float]) -> Tensor:
-        gradient = RANGES[self.range][1](gradient, image, _colour(mean, image), self.bound)
+        gradient = RANGES[self.range][1](gradient, image, _colour(mean, image))
         channels, height, width = image.shape[1:]
         plane = self.plane(image.shape)
         basis = _colour_basis(channels, image.device).T / 4

@@ -1,0 +1,241 @@
+"""Which search comes closest to the energy's floor, layer by layer (docs/solvers.md).
+
+    python benchmarks/solvers.py run --photos DIR --model alexnet --layers conv1,relu3 \
+        --methods paper,best --iterations 100,350 --first 0 --count 20 --out solvers.jsonl
+    python benchmarks/solvers.py table solvers.jsonl
+
+Every line of the file is one photo, layer, method and number of iterations. `run` adds what is not
+there yet, so it can be interrupted and called again, by several processes with a file each; `table`
+reads any number of files. Photos are taken at even steps through the sorted folder, from
+`--first`.
+
+The floor of a case is the lowest energy that any line has for it: run a method with many
+iterations (3000) for one that deserves the name.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
+from statistics import fmean
+
+import torch
+
+import preimage as pi
+from preimage.metrics.lpips import lpips
+from preimage.recipes.settings import Settings
+from preimage.representations import NetworkLayer
+from preimage.search import UniformNoise
+
+ALEXNET_MEAN = (123.675, 116.28, 103.53)
+
+
+def _searched(preset: str = "best", **changes: object) -> Callable[[NetworkLayer], Settings]:
+    """A preset with parts of it replaced."""
+    return lambda phi: replace(pi.settings_for(phi, preset), **changes)  # type: ignore[arg-type]
+
+
+def _two_stages(phi: NetworkLayer) -> tuple[pi.Stage, ...]:
+    """The prototype's stages: short jitter, then a long cosine."""
+    return (pi.Stage(60, jitter=phi.defaults.jitter), pi.Stage(290, decay="cosine"))
+
+
+def _prototype(phi: NetworkLayer) -> Settings:
+    canvas = pi.SpectralCanvas(exponent=1.25, range="sigmoid")
+    return replace(
+        pi.settings_for(phi, "best"),
+        canvas=canvas,
+        step_rule=pi.Adam(0.02),
+        stages=_two_stages(phi),
+    )
+
+
+def _adam(phi: NetworkLayer) -> Settings:
+    return replace(pi.settings_for(phi, "best"), step_rule=pi.Adam(0.02))
+
+
+def _short_jitter(phi: NetworkLayer) -> Settings:
+    return replace(pi.settings_for(phi, "best"), stages=_two_stages(phi))
+
+
+def _no_jitter(phi: NetworkLayer) -> Settings:
+    jitter = phi.defaults.jitter
+    stages = (pi.Stage(1, jitter=jitter), pi.Stage(279), pi.Stage(70, decay="cosine"))
+    return replace(pi.settings_for(phi, "best"), stages=stages)
+
+
+def _lbfgs(phi: NetworkLayer) -> Settings:
+    stages = (pi.Stage(1, jitter=phi.defaults.jitter), pi.Stage(349))
+    return replace(pi.settings_for(phi, "best"), step_rule=pi.LBFGS(first_step=2.0), stages=stages)
+
+
+def _small_start_pixels(phi: NetworkLayer) -> Settings:
+    settings = pi.settings_for(phi, "paper")
+    canvas = pi.PixelCanvas(noise=UniformNoise(scale=0.01))
+    stages = (
+        pi.Stage(150, jitter=phi.defaults.jitter, rate=0.5),
+        pi.Stage(200, rate=0.5, decay="cosine"),
+    )
+    return replace(settings, canvas=canvas, stages=stages)
+
+
+METHODS: dict[str, Callable[[NetworkLayer], Settings]] = {
+    "paper": _searched("paper"),
+    "pixels, small start": _small_start_pixels,
+    "prototype": _prototype,
+    "best": _searched("best"),
+    "quick": _searched("quick"),
+    "best with Adam": _adam,
+    "best with L-BFGS": _lbfgs,
+    "best, p = 1": _searched(canvas=pi.SpectralCanvas(exponent=1.0)),
+    "best, p = 1.25": _searched(canvas=pi.SpectralCanvas(exponent=1.25)),
+    "best, sigmoid range": _searched(canvas=pi.SpectralCanvas(range="sigmoid")),
+    "best, large start": _searched(canvas=pi.SpectralCanvas(amplitude=0.1)),
+    "best, short jitter": _short_jitter,
+    "best, no jitter": _no_jitter,
+}
+"""Every idea that was compared; `best` is the preset."""
+
+
+def photos_of(folder: Path, first: int, count: int) -> list[Path]:
+    """`count` photos at even steps through the folder, from the `first`."""
+    files = sorted(folder.glob("*.jpg"))
+    step = max(1, (len(files) - first) // count)
+    return files[first::step][:count]
+
+
+def search(phi: NetworkLayer, photos: list[Path], method: str, iterations: int) -> list[dict]:
+    """One batch of searches: a record a photo."""
+    settings = METHODS[method](phi).scaled_to(iterations)
+    images = torch.cat([phi.photo(photo) for photo in photos])
+    with torch.no_grad():
+        energy = pi.Energy(phi, pi.Euclidean(phi(images)), settings.priors, settings.fidelity)
+    outcome = pi.minimise(
+        energy,
+        canvas=settings.canvas,
+        stages=settings.stages,
+        step_rule=settings.step_rule,
+        seeds=[0] * len(photos),
+    )
+    shift = torch.tensor(phi.mean).view(1, 3, 1, 1) - torch.tensor(ALEXNET_MEAN).view(1, 3, 1, 1)
+    distances = lpips(outcome.view + shift, images + shift, ALEXNET_MEAN).tolist()
+    records = []
+    for photo, terms, distance in zip(photos, outcome.terms.tolist(), distances, strict=True):
+        named = dict(zip(outcome.term_names, terms, strict=True))
+        records.append(
+            {
+                "model": phi.model,
+                "layer": phi.layer,
+                "photo": photo.stem,
+                "method": method,
+                "iterations": iterations,
+                "fidelity": settings.fidelity,
+                "energy": named["energy"],
+                "squared_error": named["loss"],
+                "bounded_range": named["bounded_range"],
+                "total_variation": named["total_variation"],
+                "lpips": distance,
+                "seconds": outcome.seconds / len(photos),
+            }
+        )
+    return records
+
+
+def _key(record: dict) -> tuple[str, str, str, str, int]:
+    return tuple(record[name] for name in ("model", "layer", "photo", "method", "iterations"))  # type: ignore[return-value]
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Search every case that the file does not hold yet."""
+    photos = photos_of(arguments.photos, arguments.first, arguments.count)
+    out: Path = arguments.out
+    done = {_key(record) for record in read([out])} if out.exists() else set()
+    for layer in arguments.layers.split(","):
+        phi = pi.representation(arguments.model, layer)
+        for method in arguments.methods.split("|"):
+            for iterations in map(int, arguments.iterations.split(",")):
+                case = (phi.model, layer, method, iterations)
+                left = [p for p in photos if (case[0], layer, p.stem, *case[2:]) not in done]
+                for start in range(0, len(left), arguments.batch):
+                    began = time.perf_counter()
+                    records = search(phi, left[start : start + arguments.batch], method, iterations)
+                    with out.open("a", encoding="utf-8") as file:
+                        file.writelines(json.dumps(record) + "\n" for record in records)
+                    mean = fmean(record["energy"] for record in records)
+                    seconds = time.perf_counter() - began
+                    print(*case, len(records), f"{mean:.3f} {seconds:.0f} s", flush=True)
+
+
+def read(files: Iterable[Path]) -> list[dict]:
+    """All lines of all files."""
+    return [json.loads(line) for file in files for line in file.read_text("utf-8").splitlines()]
+
+
+def table(arguments: argparse.Namespace) -> None:
+    """Markdown: a row a layer, method and number of iterations, over the photos with a floor."""
+    records = read(arguments.files)
+    floors: dict[tuple[str, str, str], float] = defaultdict(lambda: float("inf"))
+    for record in records:
+        case = (record["model"], record["layer"], record["photo"])
+        floors[case] = min(floors[case], record["energy"])
+    deep = {
+        (r["model"], r["layer"], r["photo"])
+        for r in records
+        if r["iterations"] >= arguments.floor_iterations
+    }
+    rows: dict[tuple[str, str, str, int], list[dict]] = defaultdict(list)
+    for record in records:
+        row = (record["model"], record["layer"], record["method"], record["iterations"])
+        rows[row].append(record)
+    print(
+        "| model | layer | method | iterations | photos | energy | over the floor (photos)", end=""
+    )
+    print(" | squared error | TV | LPIPS | s a photo |")
+    print("|---|---|---|---|---|---|---|---|---|---|---|")
+    for (model, layer, method, iterations), cases in rows.items():
+        ratios = [
+            c["energy"] / floors[model, layer, c["photo"]]
+            for c in cases
+            if (model, layer, c["photo"]) in deep
+        ]
+        over = f"{fmean(ratios):.3f} ({len(ratios)})" if ratios else "–"
+        means = {name: fmean(c[name] for c in cases) for name in cases[0] if name in MEASURES}
+        print(
+            f"| {model} | {layer} | {method} | {iterations} | {len(cases)} "
+            f"| {means['energy']:.3f} | {over} | {means['squared_error']:.4f} "
+            f"| {means['total_variation']:.2f} | {means['lpips']:.3f} | {means['seconds']:.1f} |"
+        )
+
+
+MEASURES = ("energy", "squared_error", "total_variation", "lpips", "seconds")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    commands = parser.add_subparsers(required=True)
+    runner = commands.add_parser("run", help="search and append to a file")
+    runner.add_argument("--photos", type=Path, required=True)
+    runner.add_argument("--model", default="alexnet")
+    runner.add_argument("--layers", default="conv1,pool2,relu3,relu4,relu5,pool5")
+    runner.add_argument("--methods", default="paper|best", help="names of METHODS, with | between")
+    runner.add_argument("--iterations", default="100,350")
+    runner.add_argument("--first", type=int, default=0)
+    runner.add_argument("--count", type=int, default=20)
+    runner.add_argument("--batch", type=int, default=4)
+    runner.add_argument("--out", type=Path, required=True)
+    runner.set_defaults(command=run)
+    printer = commands.add_parser("table", help="print the table of some files")
+    printer.add_argument("files", type=Path, nargs="+")
+    printer.add_argument("--floor-iterations", type=int, default=1000)
+    printer.set_defaults(command=table)
+    arguments = parser.parse_args()
+    arguments.command(arguments)
+
+
+if __name__ == "__main__":
+    main()
