@@ -71,8 +71,7 @@ class Energy:
         leaf = view.detach().requires_grad_()
         with torch.enable_grad():
             code = self.representation(leaf)
-        value, code_gradient = self.loss.value_and_gradient(code.detach())
-        code_gradient *= self.fidelity
+        value, code_gradient = self.loss.value_and_gradient(code.detach(), self.fidelity)
         (gradient,) = torch.autograd.grad(code, leaf, code_gradient)
         return value, gradient
 

@@ -14,10 +14,19 @@ from torch import Tensor
 from preimage.errors import PreimageError
 
 
-def _squared_norm(batch: Tensor) -> Tensor:
-    """Squared Euclidean norm of every problem, `[N]`, in one pass and without a temporary."""
-    norm: Tensor = torch.linalg.vector_norm(batch.flatten(1), dim=1)
-    return norm.square()
+def inner_product(batch: Tensor, other: Tensor) -> Tensor:
+    """Inner product of every problem with its counterpart, `[N]`."""
+    flat, flat_other = batch.flatten(1), other.flatten(1)
+    if len(flat) == 1:
+        # One call of BLAS; the general form takes several kernels for the same number.
+        return torch.dot(flat[0], flat_other[0]).view(1)
+    product: Tensor = torch.linalg.vecdot(flat, flat_other)
+    return product
+
+
+def squared_norm(batch: Tensor) -> Tensor:
+    """Squared Euclidean norm of every problem, `[N]`."""
+    return inner_product(batch, batch)
 
 
 def _check_shapes(code: Tensor, target: Tensor) -> None:
@@ -34,8 +43,8 @@ class Loss(ABC):
     target: Tensor
 
     @abstractmethod
-    def value_and_gradient(self, code: Tensor) -> tuple[Tensor, Tensor]:
-        """ℓ of each problem, `[N]`, and ∂ℓ/∂code, of the code's shape."""
+    def value_and_gradient(self, code: Tensor, weight: float = 1.0) -> tuple[Tensor, Tensor]:
+        """ℓ of each problem, `[N]`, and weight·∂ℓ/∂code, of the code's shape."""
 
     def value(self, code: Tensor) -> Tensor:
         """ℓ of each problem, `[N]`."""
@@ -67,7 +76,7 @@ class Euclidean(Loss):
         self.target = target.detach()
         self.mask = None if mask is None else mask.to(target).detach()
         masked = self.target if self.mask is None else self.target * self.mask
-        self.squared_norm = _squared_norm(masked)
+        self.squared_norm = squared_norm(masked)
         if not bool(torch.isfinite(self.squared_norm).all()):
             raise PreimageError(
                 "the target code holds NaN or infinite values: nothing can match it."
@@ -78,13 +87,13 @@ class Euclidean(Loss):
                 "choose another layer, mask or image."
             )
 
-    def value_and_gradient(self, code: Tensor) -> tuple[Tensor, Tensor]:
+    def value_and_gradient(self, code: Tensor, weight: float = 1.0) -> tuple[Tensor, Tensor]:
         _check_shapes(code, self.target)
         difference = code - self.target
         if self.mask is not None:
             difference *= self.mask
-        value = _squared_norm(difference) / self.squared_norm
-        scale = (2.0 / self.squared_norm).view(-1, *[1] * (code.dim() - 1))
+        value = squared_norm(difference) / self.squared_norm
+        scale = (2.0 * weight / self.squared_norm).view(-1, *[1] * (code.dim() - 1))
         return value, difference.mul_(scale)
 
 
@@ -118,8 +127,8 @@ class InnerProduct(Loss):
         if not bool(((self.normalization > 0) & torch.isfinite(self.normalization)).all()):
             raise PreimageError(f"Z of Eq. 4 must be a positive number, got {normalization}.")
 
-    def value_and_gradient(self, code: Tensor) -> tuple[Tensor, Tensor]:
+    def value_and_gradient(self, code: Tensor, weight: float = 1.0) -> tuple[Tensor, Tensor]:
         _check_shapes(code, self.target)
-        value = -torch.linalg.vecdot(code.flatten(1), self.target.flatten(1)) / self.normalization
-        scale = (-1.0 / self.normalization).view(-1, *[1] * (code.dim() - 1))
+        value = -inner_product(code, self.target) / self.normalization
+        scale = (-weight / self.normalization).view(-1, *[1] * (code.dim() - 1))
         return value, self.target * scale

@@ -14,6 +14,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from preimage.energy.losses import inner_product, squared_norm
 from preimage.errors import UsageError
 from preimage.images import squared_length
 
@@ -83,12 +84,11 @@ class BoundedRange(Prior):
         return (squared_length(image) * self.B**-2).pow(self.alpha / 2).flatten(1).mean(1)
 
     def add_gradient(self, image: Tensor, into: Tensor) -> Tensor:
-        squared = squared_length(image).mul_(self.B**-2)
-        area = image.shape[-1] * image.shape[-2]
+        squared = squared_length(image)
+        scale = float(1 / (image.shape[-1] * image.shape[-2] * self.B**self.alpha))
         power = squared.square() if self.alpha == 6 else squared.pow(self.alpha / 2 - 1)
-        value: Tensor = torch.linalg.vecdot(power.flatten(1), squared.flatten(1)) / area
-        into.addcmul_(image, power, value=self.alpha / (area * self.B**2))
-        return value
+        into.addcmul_(image, power, value=self.alpha * scale)
+        return inner_product(power, squared) * scale
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ class TotalVariation(Prior):
         across, down = _differences(image)
         normalizer = self._normalizer(image)
         if self.beta == 2:
-            value = (_energy(across) + _energy(down)) * normalizer
+            value = (squared_norm(across) + squared_norm(down)) * normalizer
         else:
             power = self._power(across, down)
             value = power.flatten(1).sum(1) * normalizer
@@ -153,11 +153,6 @@ class TotalVariation(Prior):
 def _differences(image: Tensor) -> tuple[Tensor, Tensor]:
     """Forward differences across and down, one column or one row shorter than the image."""
     return image[..., 1:] - image[..., :-1], image[..., 1:, :] - image[..., :-1, :]
-
-
-def _energy(differences: Tensor) -> Tensor:
-    norm: Tensor = torch.linalg.vector_norm(differences.flatten(1), dim=1)
-    return norm.square()
 
 
 def _subtract_divergence(across: Tensor, down: Tensor, into: Tensor, scale: float) -> None:

@@ -106,11 +106,11 @@ def squared_length(image: Tensor) -> Tensor:
     """
     # Channel by channel: PyTorch's reductions over a dimension that is not the last are slow on a
     # CPU (its norm a hundred times slower than this).
-    total = image[:, :1].square()
-    for k in range(1, image.shape[1]):
-        channel = image[:, k : k + 1]
+    first, *others = image.unbind(1)
+    total = first * first
+    for channel in others:
         total = total.addcmul(channel, channel)
-    return total
+    return total.unsqueeze(1)
 
 
 def _colours(image: Tensor, mean: Sequence[float]) -> Tensor:

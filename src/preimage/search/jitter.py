@@ -50,8 +50,17 @@ class Views:
         ]
         return torch.stack(crops)
 
-    def paste(self, gradient: Tensor, places: Sequence[Sequence[int]], into: Tensor) -> None:
-        """Adjoint of `crop`: write a gradient of the views into a zeroed gradient of the canvas."""
+    def paste(
+        self, gradient: Tensor, places: Sequence[Sequence[int]], canvas: Sequence[int]
+    ) -> Tensor:
+        """Adjoint of `crop`: the views' gradient as one of a canvas `[N, C, H, W]`.
+
+        Where the view is the whole canvas this is the gradient itself, not a copy.
+        """
         height, width = self.view
+        if self.margin == (0, 0):
+            return gradient
+        into = gradient.new_zeros(len(gradient), *canvas)
         for i, (row, column) in enumerate(places):
             into[i, :, row : row + height, column : column + width] = gradient[i]
+        return into

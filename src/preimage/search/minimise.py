@@ -132,7 +132,6 @@ class _Loop:
         self.parameters = parameters.to(device)
         canvas.constrain_(self.parameters)
         self.state = step_rule.begin(self.parameters)
-        self.gradient = torch.zeros(count, *self.shape, device=device)
         self.total = total_iterations(stages)
         self.trace = torch.zeros(self.total, count, len(energy.term_names), device=device)
         self.iteration = 0
@@ -142,24 +141,23 @@ class _Loop:
         self.step_rule.begin_stage(self.state)
         for i, places in enumerate(self.views.places(stage, self.jitter)):
             image = self.canvas.render(self.parameters, self.shape, self.mean)
-            terms = self._evaluate(image, places)
+            terms, gradient = self._evaluate(image, places)
             self.trace[self.iteration] = terms
             self.iteration += 1
             for callback in callbacks:
                 callback(Snapshot(self.iteration, self.total, terms, image))
-            gradient = self.canvas.pull_back(self.gradient, image, self.mean)
+            gradient = self.canvas.pull_back(gradient, image, self.mean)
             self.step_rule.step_(
                 self.parameters, gradient, terms[:, 0], stage.rate_at(i), self.state
             )
             self.canvas.constrain_(self.parameters)
         self._check_finite()
 
-    def _evaluate(self, image: Tensor, places: list[list[int]]) -> Tensor:
-        """Terms at this image, `[N, terms]`; leaves the image's gradient in `self.gradient`."""
+    def _evaluate(self, image: Tensor, places: list[list[int]]) -> tuple[Tensor, Tensor]:
+        """Terms at this image, `[N, terms]`, and the gradient with respect to it."""
         loss, view_gradient = self.energy.loss_and_gradient(self.views.crop(image, places))
-        self.gradient.zero_()
-        self.views.paste(view_gradient, places, self.gradient)
-        return self.energy.stack(loss, self.energy.add_gradient(image, self.gradient))
+        gradient = self.views.paste(view_gradient, places, self.shape)
+        return self.energy.stack(loss, self.energy.add_gradient(image, gradient)), gradient
 
     def _check_finite(self) -> None:
         good = torch.isfinite(self.trace[: self.iteration, :, 0]).all(1)
