@@ -6,8 +6,8 @@
 
 Every line of the file is one photo, layer, method and number of iterations. `run` adds what is not
 there yet, so it can be interrupted and called again, by several processes with a file each; `table`
-reads any number of files. Photos are taken at even steps through the sorted folder, from
-`--first`.
+reads any number of files. Photos are every `--step`-th of the
+sorted folder, from `--first`.
 
 The floor of a case is the lowest energy that any line has for it: run a method with many
 iterations (3000) for one that deserves the name.
@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 import torch
 
@@ -35,9 +36,19 @@ from preimage.search import UniformNoise
 ALEXNET_MEAN = (123.675, 116.28, 103.53)
 
 
-def _searched(preset: str = "best", **changes: object) -> Callable[[NetworkLayer], Settings]:
-    """A preset with parts of it replaced."""
-    return lambda phi: replace(pi.settings_for(phi, preset), **changes)  # type: ignore[arg-type]
+def _preset(name: str) -> Callable[[NetworkLayer], Settings]:
+    return lambda phi: pi.settings_for(phi, name)
+
+
+def _canvas(**changes: Any) -> Callable[[NetworkLayer], Settings]:
+    """The preset `best` with parts of its canvas replaced."""
+
+    def settings(phi: NetworkLayer) -> Settings:
+        best = pi.settings_for(phi, "best")
+        assert isinstance(best.canvas, pi.SpectralCanvas)
+        return replace(best, canvas=replace(best.canvas, **changes))
+
+    return settings
 
 
 def _two_stages(phi: NetworkLayer) -> tuple[pi.Stage, ...]:
@@ -84,32 +95,33 @@ def _small_start_pixels(phi: NetworkLayer) -> Settings:
     return replace(settings, canvas=canvas, stages=stages)
 
 
+Record = dict[str, Any]
+
 METHODS: dict[str, Callable[[NetworkLayer], Settings]] = {
-    "paper": _searched("paper"),
+    "paper": _preset("paper"),
     "pixels, small start": _small_start_pixels,
     "prototype": _prototype,
-    "best": _searched("best"),
-    "quick": _searched("quick"),
+    "best": _preset("best"),
+    "quick": _preset("quick"),
     "best with Adam": _adam,
     "best with L-BFGS": _lbfgs,
-    "best, p = 1": _searched(canvas=pi.SpectralCanvas(exponent=1.0)),
-    "best, p = 1.25": _searched(canvas=pi.SpectralCanvas(exponent=1.25)),
-    "best, sigmoid range": _searched(canvas=pi.SpectralCanvas(range="sigmoid")),
-    "best, large start": _searched(canvas=pi.SpectralCanvas(amplitude=0.1)),
+    "best, p = 1": _canvas(exponent=1.0),
+    "best, p = 1.25": _canvas(exponent=1.25),
+    "best, p = 2": _canvas(exponent=2.0),
+    "best, sigmoid range": _canvas(range="sigmoid"),
+    "best, large start": _canvas(amplitude=0.1),
     "best, short jitter": _short_jitter,
     "best, no jitter": _no_jitter,
 }
 """Every idea that was compared; `best` is the preset."""
 
 
-def photos_of(folder: Path, first: int, count: int) -> list[Path]:
-    """`count` photos at even steps through the folder, from the `first`."""
-    files = sorted(folder.glob("*.jpg"))
-    step = max(1, (len(files) - first) // count)
-    return files[first::step][:count]
+def photos_of(folder: Path, first: int, step: int, count: int) -> list[Path]:
+    """`count` photos of the sorted folder, every `step`-th from the `first`."""
+    return sorted(folder.glob("*.jpg"))[first::step][:count]
 
 
-def search(phi: NetworkLayer, photos: list[Path], method: str, iterations: int) -> list[dict]:
+def search(phi: NetworkLayer, photos: list[Path], method: str, iterations: int) -> list[Record]:
     """One batch of searches: a record a photo."""
     settings = METHODS[method](phi).scaled_to(iterations)
     images = torch.cat([phi.photo(photo) for photo in photos])
@@ -146,13 +158,13 @@ def search(phi: NetworkLayer, photos: list[Path], method: str, iterations: int) 
     return records
 
 
-def _key(record: dict) -> tuple[str, str, str, str, int]:
-    return tuple(record[name] for name in ("model", "layer", "photo", "method", "iterations"))  # type: ignore[return-value]
+def _key(record: Record) -> tuple[str, str, str, str, int]:
+    return tuple(record[name] for name in ("model", "layer", "photo", "method", "iterations"))
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Search every case that the file does not hold yet."""
-    photos = photos_of(arguments.photos, arguments.first, arguments.count)
+    photos = photos_of(arguments.photos, arguments.first, arguments.step, arguments.count)
     out: Path = arguments.out
     done = {_key(record) for record in read([out])} if out.exists() else set()
     for layer in arguments.layers.split(","):
@@ -171,7 +183,7 @@ def run(arguments: argparse.Namespace) -> None:
                     print(*case, len(records), f"{mean:.3f} {seconds:.0f} s", flush=True)
 
 
-def read(files: Iterable[Path]) -> list[dict]:
+def read(files: Iterable[Path]) -> list[Record]:
     """All lines of all files."""
     return [json.loads(line) for file in files for line in file.read_text("utf-8").splitlines()]
 
@@ -188,7 +200,7 @@ def table(arguments: argparse.Namespace) -> None:
         for r in records
         if r["iterations"] >= arguments.floor_iterations
     }
-    rows: dict[tuple[str, str, str, int], list[dict]] = defaultdict(list)
+    rows: dict[tuple[str, str, str, int], list[Record]] = defaultdict(list)
     for record in records:
         row = (record["model"], record["layer"], record["method"], record["iterations"])
         rows[row].append(record)
@@ -225,6 +237,7 @@ def main() -> None:
     runner.add_argument("--methods", default="paper|best", help="names of METHODS, with | between")
     runner.add_argument("--iterations", default="100,350")
     runner.add_argument("--first", type=int, default=0)
+    runner.add_argument("--step", type=int, default=9)
     runner.add_argument("--count", type=int, default=20)
     runner.add_argument("--batch", type=int, default=4)
     runner.add_argument("--out", type=Path, required=True)

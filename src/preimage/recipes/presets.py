@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -41,15 +42,35 @@ def _paper(representation: Representation, fidelity: float, jitter: int, alpha: 
     )
 
 
+SPECTRA: tuple[tuple[float, float, float], ...] = (
+    (0.6, 1.5, 0.02),
+    (1.0, 1.2, 0.03),
+    (math.inf, 1.0, 0.02),
+)
+"""Up to which part of the input a component sees: the spectrum's exponent, the step's rate.
+
+Chosen by measurement (docs/solvers.md). A steep spectrum moves the low frequencies fast, which
+suits a layer that fixes them; a deep layer leaves them open, and they must not run ahead.
+"""
+
+
+def _spectrum_for(representation: Representation) -> tuple[float, float]:
+    """Exponent and rate by the part of the input that a component sees."""
+    geometry = representation.geometry
+    seen = 1.0 if geometry is None else geometry.receptive_field / _side(representation)
+    return next((exponent, rate) for limit, exponent, rate in SPECTRA if seen <= limit)
+
+
 def _best(representation: Representation, fidelity: float, jitter: int, alpha: float) -> Settings:
+    exponent, rate = _spectrum_for(representation)
     return Settings(
         preset="best",
         fidelity=fidelity,
         jitter=jitter,
         alpha=alpha,
         B_plus=None,
-        canvas=SpectralCanvas(exponent=1.5, amplitude=0.01, range="linear"),
-        step_rule=NormalizedMomentum(0.02),
+        canvas=SpectralCanvas(exponent=exponent, amplitude=0.01, range="linear"),
+        step_rule=NormalizedMomentum(rate),
         stages=(Stage(140, jitter=jitter), Stage(110), Stage(100, decay="cosine")),
     )
 
@@ -57,7 +78,8 @@ def _best(representation: Representation, fidelity: float, jitter: int, alpha: f
 def _quick(representation: Representation, fidelity: float, jitter: int, alpha: float) -> Settings:
     settings = _best(representation, fidelity, jitter, alpha).scaled_to(100)
     # So few iterations have no time for a long momentum.
-    return replace(settings, preset="quick", step_rule=NormalizedMomentum(0.02, rho=0.8))
+    _, rate = _spectrum_for(representation)
+    return replace(settings, preset="quick", step_rule=NormalizedMomentum(rate, rho=0.8))
 
 
 PRESETS: tuple[Preset, ...] = (
