@@ -1,13 +1,12 @@
 """Which search comes closest to the energy's floor, layer by layer (docs/solvers.md).
 
-    python benchmarks/solvers.py run --photos DIR --model alexnet --layers conv1,relu3 \
-        --methods paper,best --iterations 100,350 --first 0 --count 20 --out solvers.jsonl
+    python benchmarks/solvers.py run --photos DIR --model alexnet --layers conv1,relu3 \\
+        --methods "paper|best" --iterations 100,350 --count 20 --out solvers.jsonl
     python benchmarks/solvers.py table solvers.jsonl
 
 Every line of the file is one photo, layer, method and number of iterations. `run` adds what is not
 there yet, so it can be interrupted and called again, by several processes with a file each; `table`
-reads any number of files. Photos are every `--step`-th of the
-sorted folder, from `--first`.
+reads any number of files. Photos are every `--step`-th of the sorted folder, from `--first`.
 
 The floor of a case is the lowest energy that any line has for it: run a method with many
 iterations (3000) for one that deserves the name.
@@ -108,6 +107,7 @@ METHODS: dict[str, Callable[[NetworkLayer], Settings]] = {
     "best, p = 1": _canvas(exponent=1.0),
     "best, p = 1.25": _canvas(exponent=1.25),
     "best, p = 2": _canvas(exponent=2.0),
+    "best, linear range": _canvas(range="linear"),
     "best, sigmoid range": _canvas(range="sigmoid"),
     "best, large start": _canvas(amplitude=0.1),
     "best, short jitter": _short_jitter,

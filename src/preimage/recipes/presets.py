@@ -42,35 +42,52 @@ def _paper(representation: Representation, fidelity: float, jitter: int, alpha: 
     )
 
 
-SPECTRA: tuple[tuple[float, float, float], ...] = (
-    (0.6, 1.5, 0.02),
-    (1.0, 1.2, 0.03),
-    (math.inf, 1.0, 0.02),
-)
-"""Up to which part of the input a component sees: the spectrum's exponent, the step's rate.
+@dataclass(frozen=True)
+class Depth:
+    """What `best` searches for the layers down to a depth.
 
-Chosen by measurement (docs/solvers.md). A steep spectrum moves the low frequencies fast, which
-suits a layer that fixes them; a deep layer leaves them open, and they must not run ahead.
+    Attributes:
+        seen: up to this part of the input's side is seen by a component (receptive field / side).
+        exponent, range: of the spectral canvas.
+        rate: of the step rule.
+    """
+
+    seen: float
+    exponent: float
+    range: str
+    rate: float
+
+
+DEPTHS: tuple[Depth, ...] = (
+    Depth(seen=0.1, exponent=1.5, range="linear", rate=0.02),
+    Depth(seen=0.6, exponent=1.5, range="sigmoid", rate=0.02),
+    Depth(seen=1.0, exponent=1.2, range="sigmoid", rate=0.03),
+    Depth(seen=math.inf, exponent=1.0, range="sigmoid", rate=0.02),
+)
+"""Chosen by measurement (docs/solvers.md).
+
+The first layers fix the colours themselves, black and white too, which a sigmoid only approaches;
+below them it reaches strong colours in fewer steps. A steep spectrum moves the low frequencies
+fast, which suits a layer that fixes them; a deep layer leaves them open, and they must not run ahead.
 """
 
 
-def _spectrum_for(representation: Representation) -> tuple[float, float]:
-    """Exponent and rate by the part of the input that a component sees."""
+def _depth_of(representation: Representation) -> Depth:
     geometry = representation.geometry
     seen = 1.0 if geometry is None else geometry.receptive_field / _side(representation)
-    return next((exponent, rate) for limit, exponent, rate in SPECTRA if seen <= limit)
+    return next(depth for depth in DEPTHS if seen <= depth.seen)
 
 
 def _best(representation: Representation, fidelity: float, jitter: int, alpha: float) -> Settings:
-    exponent, rate = _spectrum_for(representation)
+    depth = _depth_of(representation)
     return Settings(
         preset="best",
         fidelity=fidelity,
         jitter=jitter,
         alpha=alpha,
         B_plus=None,
-        canvas=SpectralCanvas(exponent=exponent, amplitude=0.01, range="linear"),
-        step_rule=NormalizedMomentum(rate),
+        canvas=SpectralCanvas(exponent=depth.exponent, amplitude=0.01, range=depth.range),
+        step_rule=NormalizedMomentum(depth.rate),
         stages=(Stage(140, jitter=jitter), Stage(110), Stage(100, decay="cosine")),
     )
 
@@ -78,8 +95,8 @@ def _best(representation: Representation, fidelity: float, jitter: int, alpha: f
 def _quick(representation: Representation, fidelity: float, jitter: int, alpha: float) -> Settings:
     settings = _best(representation, fidelity, jitter, alpha).scaled_to(100)
     # So few iterations have no time for a long momentum.
-    _, rate = _spectrum_for(representation)
-    return replace(settings, preset="quick", step_rule=NormalizedMomentum(rate, rho=0.8))
+    step_rule = NormalizedMomentum(_depth_of(representation).rate, rho=0.8)
+    return replace(settings, preset="quick", step_rule=step_rule)
 
 
 PRESETS: tuple[Preset, ...] = (
