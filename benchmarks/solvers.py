@@ -3,6 +3,7 @@
     python benchmarks/solvers.py run --photos DIR --model alexnet --layers conv1,relu3 \\
         --methods "paper|best" --iterations 100,350 --count 20 --out solvers.jsonl
     python benchmarks/solvers.py table solvers.jsonl
+    python benchmarks/solvers.py picture --photo FILE --layer relu3 --out relu3.png
 
 Every line of the file is one photo, layer, method and number of iterations. `run` adds what is not
 there yet, so it can be interrupted and called again, by several processes with a file each; `table`
@@ -27,6 +28,7 @@ from typing import Any
 import torch
 
 import preimage as pi
+from preimage.images import Tile, as_picture, contact_sheet, to_pixels
 from preimage.metrics.lpips import lpips
 from preimage.recipes.settings import Settings
 from preimage.representations import NetworkLayer
@@ -224,6 +226,21 @@ def table(arguments: argparse.Namespace) -> None:
         )
 
 
+def picture(arguments: argparse.Namespace) -> None:
+    """A contact sheet: the photo, then its pre-image by every method."""
+    phi = pi.representation(arguments.model, arguments.layer)
+    reference = as_picture(to_pixels(phi.photo(arguments.photo), phi.mean))
+    tiles = [Tile(reference, "photo", f"{phi.model} {phi.layer}")]
+    for method in arguments.methods.split("|"):
+        settings = METHODS[method](phi).scaled_to(arguments.iterations)
+        result = pi.invert(phi, arguments.photo, settings=settings)
+        assert isinstance(result, pi.Result)
+        caption = f"energy {result.energy:.3g}, relative error {result.relative_error:.1%}"
+        tiles.append(Tile(result.image, method, caption))
+        print(method, caption, flush=True)
+    contact_sheet(tiles, columns=arguments.columns).save(arguments.out)
+
+
 MEASURES = ("energy", "squared_error", "total_variation", "lpips", "seconds")
 
 
@@ -242,6 +259,15 @@ def main() -> None:
     runner.add_argument("--batch", type=int, default=4)
     runner.add_argument("--out", type=Path, required=True)
     runner.set_defaults(command=run)
+    painter = commands.add_parser("picture", help="draw one photo by every method")
+    painter.add_argument("--photo", type=Path, required=True)
+    painter.add_argument("--model", default="alexnet")
+    painter.add_argument("--layer", default="relu3")
+    painter.add_argument("--methods", default="|".join(METHODS))
+    painter.add_argument("--iterations", type=int, default=350)
+    painter.add_argument("--columns", type=int, default=4)
+    painter.add_argument("--out", type=Path, required=True)
+    painter.set_defaults(command=picture)
     printer = commands.add_parser("table", help="print the table of some files")
     printer.add_argument("files", type=Path, nargs="+")
     printer.add_argument("--floor-iterations", type=int, default=1000)

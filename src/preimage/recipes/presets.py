@@ -68,7 +68,7 @@ DEPTHS: tuple[Depth, ...] = (
 
 The first layers fix the colours themselves, black and white too, which a sigmoid only approaches;
 below them it reaches strong colours in fewer steps. A steep spectrum moves the low frequencies
-fast, which suits a layer that fixes them; a deep layer leaves them open, and they must not run ahead.
+fast, which suits a layer that fixes them; a deep layer leaves them open: they must not run ahead.
 """
 
 
