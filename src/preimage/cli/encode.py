@@ -55,9 +55,9 @@ def encode(
     from preimage.representations import representation
 
     phi = representation(model, layer, **chosen).to(options.chosen_device(device))
+    code = code_of(phi, image, size)[0].cpu()
     if loses_colours(phi, image):
         console.note(f"{image} is in colour; {phi.name} sees its grey values.")
-    code = code_of(phi, image, size)[0].cpu()
     out.absolute().parent.mkdir(parents=True, exist_ok=True)
     save_code(code.numpy(), out)
     if as_json:

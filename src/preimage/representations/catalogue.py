@@ -34,8 +34,8 @@ def layers_of(model: str) -> tuple[Layer, ...]:
 
 def layer_defaults(model: str) -> dict[str, Defaults]:
     """C and T of every layer of a model of the catalogue."""
-    entry = models.resolve(model)
-    return defaults_for(layers_of(model), entry.architecture.input_size)
+    table = layers_of(model)
+    return defaults_for(table, models.resolve(model).architecture.input_size)
 
 
 @dataclass(frozen=True)
@@ -146,10 +146,11 @@ def check_options(model: str, options: Collection[str]) -> None:
         UsageError: naming the first of them and those there are.
     """
     entry = hand_crafted(model)
-    known = entry.options if entry else ()
     for name in options:
-        if name not in known:
-            raise UsageError(f"{model} has no option {name!r}; {nearest(name, known)}")
+        if entry is None:
+            raise UsageError(f"{model} is a network and has no option {name!r}: leave it out.")
+        if name not in entry.options:
+            raise UsageError(f"{model} has no option {name!r}; {nearest(name, entry.options)}")
 
 
 def _network_layer(model: str, layer: str) -> NetworkLayer:

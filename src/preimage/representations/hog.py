@@ -26,6 +26,7 @@ from typing import Any
 import torch
 from PIL import Image
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from preimage.errors import UsageError, nearest
@@ -294,6 +295,7 @@ class _Histograms(torch.autograd.Function):
         return cells.histograms(sums, len(planes))
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         at, cells, assignment = ctx.at, ctx.cells, ctx.assignment
         sums = cells.spread(gradient)
@@ -395,7 +397,7 @@ class Hog(GreyRepresentation):
             known = nearest(str(gradient), choices)
             raise UsageError(f"{model} has no gradient {gradient!r}; {known}")
         self.model, self.cell = model, check_pixels(cell, "the cell size")
-        self.options = {"cell": cell, "gradient": gradient}
+        self.options = {"cell": cell} | ({"gradient": gradient} if variant.surrogate else {})
         self.geometry = Geometry(4 * cell + 2 - cell % 2, cell, (cell - 1) / 2)
         self._assignment = variant.assignment
         exact = variant.surrogate is None or gradient == "exact"
