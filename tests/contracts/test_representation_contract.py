@@ -128,6 +128,25 @@ def test_name_and_options_are_enough_to_build_it_again(name: str, options: dict[
 
 
 @every_rule
+@pytest.mark.parametrize("side", [29, 40])
+def test_an_image_has_the_same_code_and_gradient_in_any_batch(
+    name: str, options: dict[str, Any], side: int
+) -> None:
+    """To the last bit on a CPU: a search of hundreds of steps magnifies what differs."""
+    phi = representation(name, **options)
+    images = image_for(phi, count=3, side=side).requires_grad_()
+    codes = phi(images)
+    weights = random_image(codes.shape, 1, 1.0)
+    (together,) = torch.autograd.grad(codes, images, weights)
+    for image, code, weight, gradient in zip(images, codes, weights, together, strict=True):
+        leaf = image.detach()[None].requires_grad_()
+        alone = phi(leaf)
+        assert torch.equal(alone[0], code)
+        (found,) = torch.autograd.grad(alone, leaf, weight[None])
+        assert torch.equal(found[0], gradient)
+
+
+@every_rule
 def test_double_precision_gives_the_same_code(name: str, options: dict[str, Any]) -> None:
     phi = representation(name, **options)
     image = image_for(phi).round()

@@ -219,12 +219,11 @@ class Dsift(GreyRepresentation):
         }  # fmt: skip
         self.geometry = Geometry(5 * cell + 1, step, 1.5 * cell)
 
-    def __call__(self, image: Tensor) -> Tensor:
-        planes = self.planes(image)
+    def codes(self, planes: Tensor) -> Tensor:
         down, across = torch.gradient(planes, dim=(1, 2))
         pooled: Tensor = _Orientations.apply(across, down)  # type: ignore[no-untyped-call]
         for side in planes.shape[1:]:
-            bands = bands_of(side, self.cell, self.step, self.window, image.dtype, image.device)
+            bands = bands_of(side, self.cell, self.step, self.window, planes.dtype, planes.device)
             pooled = _Pool.apply(pooled, bands)  # type: ignore[no-untyped-call]
         height, width = (side // BINS for side in pooled.shape[2:])
         bins = pooled.view(-1, ORIENTATIONS, height, BINS, width, BINS)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 
 from preimage.errors import PreimageError, UsageError
@@ -30,12 +32,26 @@ class GreyRepresentation(Representation):
     mean = (MEAN_GREY,)
     defaults = Defaults(fidelity=100.0, jitter=1)
 
-    def planes(self, image: Tensor) -> Tensor:
-        """The grey planes `[N, H, W]` of a batch of images.
+    def __call__(self, image: Tensor) -> Tensor:
+        """Codes `[N, D, h, w]` of a batch of images.
 
         Raises:
-            PreimageError: if it is no batch of floating-point grey images, or one too small.
+            PreimageError: if it is no batch of floating-point grey images, or they are too small.
         """
+        self._check(image)
+        planes = image[:, 0]
+        if len(planes) == 1 or planes.device.type != "cpu":
+            return self.codes(planes)
+        # One by one, an image's code does not depend on its batch by a single bit (a vectorized
+        # loop rounds its last elements otherwise); a search would magnify what differs. It costs
+        # nothing: the planes of one image fit into a CPU's cache.
+        return torch.cat([self.codes(plane) for plane in torch.split(planes, 1)])
+
+    @abstractmethod
+    def codes(self, planes: Tensor) -> Tensor:
+        """Codes of grey planes `[N, H, W]` that are large enough."""
+
+    def _check(self, image: Tensor) -> None:
         if image.dim() != 4 or image.shape[1] != 1:
             raise PreimageError(
                 f"{self.name} sees grey images: expected a tensor [N, 1, H, W], got "
@@ -52,7 +68,6 @@ class GreyRepresentation(Representation):
                 f"{self.name}: expected an image of at least {least}x{least} pixels for "
                 f"{self.grid}, got {width}x{height}: give a larger image or smaller cells."
             )
-        return image[:, 0]
 
     def positions(self, code_shape: Sequence[int]) -> tuple[int, int]:
         """Rows and columns of a code from outside.
@@ -68,14 +83,14 @@ class GreyRepresentation(Representation):
         return code_shape[1], code_shape[2]
 
     @property
+    @abstractmethod
     def least_side(self) -> int:
         """Least width and height of an image."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def grid(self) -> str:
-        """What the image is divided into, in words for messages."""
-        raise NotImplementedError
+        """What an image of that size holds, in words for messages."""
 
 
 def check_pixels(value: int, what: str) -> int:

@@ -403,8 +403,7 @@ class Hog(GreyRepresentation):
         exact = variant.surrogate is None or gradient == "exact"
         self._derivative = variant.assignment if exact else variant.surrogate
 
-    def __call__(self, image: Tensor) -> Tensor:
-        planes = self.planes(image)
+    def codes(self, planes: Tensor) -> Tensor:
         cells = cells_of(*planes.shape[1:], self.cell, planes.dtype, planes.device)
         histograms: Tensor = _Histograms.apply(  # type: ignore[no-untyped-call]
             planes, cells, self._assignment, self._derivative
