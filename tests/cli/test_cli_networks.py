@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from preimage.models.catalogue import MODELS
+from preimage.representations.catalogue import HAND_CRAFTED
 from preimage.weights import catalogue, store
 from preimage.weights.catalogue import WEIGHTS, Url
 
@@ -42,7 +43,8 @@ def test_models_say_whether_weights_are_here(run):
     entries = {entry["name"]: entry for entry in run("models", "--json").json["models"]}
     assert entries["efficientnet-lite0"]["present"]
     assert not entries["alexnet.torchvision"]["present"]
-    assert {model.name for model in MODELS} == set(entries)
+    assert {entry.name for entry in (*MODELS, *HAND_CRAFTED)} == set(entries)
+    assert entries["hog"]["present"]
     assert "not yet" in run("models").out
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import click
 
 from preimage.cli import console, options
@@ -44,10 +46,7 @@ def bench(
     Example:
       preimage bench --model alexnet --layers conv1,relu3,pool5
     """
-    names = [
-        options.check_layer(model, name.strip())
-        for name in (layers or ",".join(_typical(model))).split(",")
-    ]
+    names = _layers(model, layers)
     from preimage.experiments.speed import measure, report
 
     chosen = options.chosen_device(device)
@@ -58,9 +57,19 @@ def bench(
         return
     click.echo(f"{canvas} canvas, batch 1, {measured['device']}, {measured['threads']} threads")
     rows = [
-        (t.layer, f"{t.floor_ms:.2f}", f"{t.iteration_ms:.2f}", f"{t.ratio:.3f}") for t in timings
+        (t.layer or t.model, f"{t.floor_ms:.2f}", f"{t.iteration_ms:.2f}", f"{t.ratio:.3f}")
+        for t in timings
     ]
     console.print_table(("layer", "floor ms", "iteration ms", "ratio"), rows)
+
+
+def _layers(model: str, layers: str | None) -> Sequence[str | None]:
+    """The layers to measure; [None] for a hand-crafted model, which has none."""
+    from preimage.representations.catalogue import hand_crafted
+
+    if layers is None:
+        layers = "" if hand_crafted(model) else ",".join(_typical(model))
+    return [options.check_model(model, name.strip() or None)[0] for name in layers.split(",")]
 
 
 def _typical(model: str) -> list[str]:

@@ -97,6 +97,8 @@ def print_results(results: Sequence[Result], place: str) -> None:
     rows = [_row(result.record)[: len(headings)] for result in results]
     print_table(headings, rows)
     click.echo(f"{_seconds(results[0].record)} for all of them")
+    for warning in dict.fromkeys(w for result in results for w in result.record["warnings"]):
+        click.echo(f"warning: {warning}")
 
 
 def _lines(record: Record) -> Iterator[tuple[str, str]]:

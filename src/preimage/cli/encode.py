@@ -12,6 +12,8 @@ from preimage.cli import console, options
 @click.command(cls=options.Heavy, short_help="Write the code of an image at a layer.")
 @click.argument("image", metavar="IMAGE", type=options.FILE)
 @options.network
+@options.cells
+@options.size("the photo as it is")
 @click.option(
     "--out", metavar="FILE.npy", type=options.FILE, required=True, help="File for the code."
 )
@@ -23,6 +25,9 @@ def encode(
     image: Path,
     model: str,
     layer: str | None,
+    cell: int | None,
+    step: int | None,
+    size: int | None,
     out: Path,
     overwrite: bool,
     device: str,
@@ -30,37 +35,39 @@ def encode(
 ) -> None:
     """Write the code of IMAGE at a layer: a NumPy array of float32, [D,h,w] or [D].
 
-    `preimage invert --code FILE.npy` then shows what such a stored code gives away.
+    hog and hogb give [31,h,w], dsift gives [128,h,w], from the 0-255 grey values, with VLFeat's
+    numbers in VLFeat's order. `preimage invert --code FILE.npy` then shows what such a stored code
+    gives away.
 
     \b
-    Example:
+    Examples:
       preimage encode cat.jpg --layer pool --out code.npy
+      preimage encode cat.jpg --model hog --cell 8 --out hog.npy
     """
-    layer = options.check_layer(model, layer)
+    layer, chosen = options.check_model(model, layer, size, cell=cell, step=step)
     options.check_new_file(out, overwrite, "--out")
     options.check_photos([image])
 
     from preimage.files import sha256_of_file
-    from preimage.images import load_photo
     from preimage.recipes import encode as code_of
     from preimage.recipes.codes import save_code
+    from preimage.recipes.inversion import describe, loses_colours
     from preimage.representations import representation
 
-    phi = representation(model, layer).to(options.chosen_device(device))
-    if phi.channels == 1 and load_photo(image, None).getcolors(1) is None:
-        console.note(f"{image}: {phi.name} sees grey images, so the colours are left out.")
-    code = code_of(phi, image)[0].cpu().numpy()
+    phi = representation(model, layer, **chosen).to(options.chosen_device(device))
+    code = code_of(phi, image, size)[0].cpu()
+    if loses_colours(phi, image):
+        console.note(f"{image} is in colour; {phi.name} sees its grey values.")
     out.absolute().parent.mkdir(parents=True, exist_ok=True)
-    save_code(code, out)
-    shape = list(code.shape)
+    save_code(code.numpy(), out)
     if as_json:
         console.print_json(
             {
                 "image": {"path": str(image), "sha256": sha256_of_file(image)},
-                "representation": {"model": phi.model, "layer": layer, "code_shape": shape},
+                "representation": describe(phi, code),
                 "code": {"path": str(out), "sha256": sha256_of_file(out)},
             }
         )
     else:
-        dimensions = " x ".join(str(side) for side in shape)
+        dimensions = " x ".join(str(side) for side in code.shape)
         click.echo(f"{out}: code of {image} at {phi.name}, {dimensions} numbers")

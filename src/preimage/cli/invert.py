@@ -11,6 +11,7 @@ from preimage.cli import console, options
 from preimage.errors import UsageError
 
 if TYPE_CHECKING:
+    from preimage.representations import Representation
     from preimage.search import Result
 
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     help="Invert this code instead of an image's; `preimage encode` writes such files.",
 )
 @options.network
+@options.cells
+@options.size("256")
 @click.option(
     "--preset",
     metavar="best|paper|quick",
@@ -101,6 +104,9 @@ def invert(
     code: Path | None,
     model: str,
     layer: str | None,
+    cell: int | None,
+    step: int | None,
+    size: int | None,
     preset: str,
     restarts: int,
     stretch: bool,
@@ -123,11 +129,12 @@ def invert(
       preimage invert cat.jpg --layer block05
       preimage invert cat.jpg --model alexnet --layer relu3 --restarts 4 --out cats
       preimage invert --code code.npy --layer pool
+      preimage invert cat.jpg --model hog
     """
     if bool(images) == (code is not None):
         got = "both" if images else "neither"
         raise UsageError(f"expected either images or --code FILE.npy to invert, got {got}.")
-    layer = options.check_layer(model, layer)
+    layer, chosen = options.check_model(model, layer, size, cell=cell, step=step)
     _check_places(out, movie, overwrite)
     options.check_photos(images)
 
@@ -137,7 +144,7 @@ def invert(
     from preimage.representations import representation
 
     array = None if code is None else load_code(code)
-    phi = representation(model, layer).to(options.chosen_device(device))
+    phi = representation(model, layer, **chosen).to(options.chosen_device(device))
     recorders = [] if movie is None else [Recorder.of(phi)]
     with console.watching(f"{phi.name}") as bars:
         found = search(
@@ -145,6 +152,7 @@ def invert(
             images or None,
             code=array,
             preset=preset,
+            size=size,
             seed=seed,
             restarts=restarts,
             callbacks=[*bars, *recorders],
@@ -155,7 +163,7 @@ def invert(
     film = recorders[0].gif([result.image for result in results]) if recorders else None
     place = None
     if out is not None or not as_json:
-        place = _save(results, out, overwrite, _name(images, phi.model, layer))
+        place = _save(results, out, overwrite, _name(images, phi))
     if movie is not None and film is not None:
         _write(film, movie)
     if as_json:
@@ -176,12 +184,12 @@ def _check_places(out: Path | None, movie: Path | None, overwrite: bool) -> None
     options.check_new_file(movie, overwrite, "--movie")
 
 
-def _name(images: tuple[Path, ...], model: str, layer: str) -> str:
+def _name(images: tuple[Path, ...], phi: Representation) -> str:
     """Name of the folder for results that were given none."""
     what = f"{len(images)}-images"
     if len(images) <= 1:
         what = images[0].stem[: options.LONGEST_STEM] if images else "code"
-    return f"{what}-{model}-{layer}"
+    return "-".join(filter(None, (what, phi.model, phi.layer)))
 
 
 def _save(results: list[Result], out: Path | None, overwrite: bool, name: str) -> Path:

@@ -13,6 +13,7 @@ import preimage
 from preimage.cli.bench import bench
 from preimage.cli.demo import demo
 from preimage.cli.encode import encode
+from preimage.cli.glyph import glyph
 from preimage.cli.invert import invert
 from preimage.cli.models import layers, models, weights
 from preimage.cli.options import INTERRUPTED, Interrupted
@@ -21,7 +22,7 @@ from preimage.errors import PreimageError
 from preimage.files import reason
 
 SECTIONS: tuple[tuple[str, tuple[click.Command, ...]], ...] = (
-    ("Pictures", (invert, rerun, demo)),
+    ("Pictures", (invert, glyph, rerun, demo)),
     ("Codes", (encode,)),
     ("Networks", (layers, models, weights)),
     ("Measuring", (bench,)),

@@ -13,11 +13,12 @@ if TYPE_CHECKING:
     from preimage.weights.catalogue import WeightFile
 
 
-@click.command(cls=options.Heavy, short_help="List the networks that can be looked into.")
+@click.command(cls=options.Heavy, short_help="List the models that can be looked into.")
 @options.as_json
 def models(*, as_json: bool) -> None:
-    """List the networks that can be looked into, and whether their weights are here."""
+    """List the models that can be looked into, and whether their weights are here."""
     from preimage.models.catalogue import MODELS
+    from preimage.representations.catalogue import HAND_CRAFTED
     from preimage.weights import catalogue, store
 
     entries: list[dict[str, Any]] = []
@@ -38,6 +39,18 @@ def models(*, as_json: bool) -> None:
                 "weights": weights,
             }
         )
+    entries.extend(
+        {
+            "name": rule.name,
+            "input_size": None,
+            "classes": None,
+            "present": True,
+            "licence": None,
+            "about": rule.about,
+            "weights": [],
+        }
+        for rule in HAND_CRAFTED
+    )
     if as_json:
         console.print_json({"models": entries})
         return
@@ -49,10 +62,10 @@ def _model_row(entry: dict[str, Any]) -> tuple[str, ...]:
     here = [weight["name"] for weight in entry["weights"] if weight["present"]]
     return (
         entry["name"],
-        str(entry["input_size"]),
+        str(entry["input_size"] or "any"),
         entry["classes"] or "none",
-        ", ".join(here) or "not yet",
-        entry["licence"],
+        ", ".join(here) or ("not yet" if entry["weights"] else "needs none"),
+        entry["licence"] or "",
         entry["about"],
     )
 

@@ -98,8 +98,40 @@ def network(command: Command) -> Command:
         metavar="M",
         default=DEFAULT_MODEL,
         show_default=True,
-        help="Network to look into; `preimage models` lists them.",
+        help="Network, or hog, hogb or dsift; `preimage models` lists them.",
     )(command)
+
+
+def cell(command: Command) -> Command:
+    """`--cell`."""
+    return click.option(
+        "--cell",
+        metavar="PX",
+        type=click.IntRange(min=1),
+        help="hog, hogb, dsift: side of a cell. Default: 8.",
+    )(command)
+
+
+def cells(command: Command) -> Command:
+    """`--cell` and `--step`."""
+    command = click.option(
+        "--step",
+        metavar="PX",
+        type=click.IntRange(min=1),
+        help="dsift: distance between descriptors. Default: 8.",
+    )(command)
+    return cell(command)
+
+
+def size(default: str) -> Callable[[Command], Command]:
+    """`--size`; the help names what happens without it."""
+    return click.option(
+        "--size",
+        metavar="PX",
+        type=click.IntRange(min=1),
+        help="hog, hogb, dsift: bring the photo to a central square of this side. "
+        f"Default: {default}.",
+    )
 
 
 def seed(command: Command) -> Command:
@@ -171,11 +203,39 @@ def chosen_device(choice: str) -> str:
     return choice
 
 
-def check_layer(model: str, layer: str | None) -> str:
-    """The layer, if the model has it; needs no weights.
+def check_model(
+    model: str, layer: str | None, size: int | None = None, **options: int | None
+) -> tuple[str | None, dict[str, int]]:
+    """What a command was told to look into, if it exists; needs no weights.
+
+    Args:
+        model, layer, size: as given on the command line.
+        options: of the representation; None where they were not given.
+
+    Returns:
+        The layer, None where the model has none; and the options that were given.
 
     Raises:
-        UsageError: if there is no such model or layer, or none was given.
+        UsageError: if there is no such model, layer or option, or the size is not free to choose.
+    """
+    from preimage.representations import catalogue
+
+    given = {name: value for name, value in options.items() if value is not None}
+    if catalogue.hand_crafted(model) is None:
+        layer = check_layer(model, layer)
+        if size is not None:
+            raise UsageError(f"{model} sees images of one size: leave --size out.")
+    else:
+        layer = catalogue.check_layer(model, layer)
+    catalogue.check_options(model, given)
+    return layer, given
+
+
+def check_layer(model: str, layer: str | None) -> str:
+    """The layer, if the network has it; needs no weights.
+
+    Raises:
+        UsageError: if there is no such network or layer, or none was given.
     """
     from preimage.representations.catalogue import layers_of
 

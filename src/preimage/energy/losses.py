@@ -16,12 +16,10 @@ from preimage.errors import PreimageError
 
 def inner_product(batch: Tensor, other: Tensor) -> Tensor:
     """Inner product of every problem with its counterpart, `[N]`."""
-    flat, flat_other = batch.flatten(1), other.flatten(1)
-    if len(flat) == 1:
-        # One call of BLAS; the general form takes several kernels for the same number.
-        return torch.dot(flat[0], flat_other[0]).view(1)
-    product: Tensor = torch.linalg.vecdot(flat, flat_other)
-    return product
+    # One call of BLAS for each, as for one alone: the order of a sum, and so its last bit, must not
+    # depend on the batch, because the first normalized steps magnify it.
+    pairs = zip(batch.flatten(1), other.flatten(1), strict=True)
+    return torch.stack([torch.dot(first, second) for first, second in pairs])
 
 
 def squared_norm(batch: Tensor) -> Tensor:

@@ -18,7 +18,8 @@ from torch import Tensor, nn
 from preimage.energy import Energy, Euclidean
 from preimage.errors import UsageError, nearest
 from preimage.recipes import settings_for
-from preimage.representations import NetworkLayer, representation
+from preimage.recipes.views import view_for
+from preimage.representations import NetworkLayer, Representation, representation
 from preimage.search import Snapshot, minimise
 
 PRESET_OF_CANVAS = {"pixel": "paper", "spectral": "best"}
@@ -33,7 +34,7 @@ class Timing:
     """Cost of one layer.
 
     Attributes:
-        model, layer, canvas: what was searched.
+        model, layer, canvas: what was searched; hand-crafted models have no layer.
         floor_ms: median of the bare network's forward and backward, in milliseconds.
         iteration_ms: median of a whole iteration.
         ratio: iteration over floor.
@@ -41,7 +42,7 @@ class Timing:
     """
 
     model: str
-    layer: str
+    layer: str | None
     canvas: str
     floor_ms: float
     iteration_ms: float
@@ -75,12 +76,16 @@ class _Stopwatch:
 
 
 def measure(
-    model: str, layer: str, canvas: str = "pixel", iterations: int = 30, device: str = "cpu"
+    model: str,
+    layer: str | None,
+    canvas: str = "pixel",
+    iterations: int = 30,
+    device: str = "cpu",
 ) -> Timing:
     """Time one layer, batch 1, floor and iteration interleaved in one search.
 
     Args:
-        model, layer: as for `preimage.representation`.
+        model, layer: as for `preimage.representation`; a hand-crafted one is timed as it is.
         canvas: `pixel` (preset `paper`) or `spectral` (preset `best`).
         iterations: how many are counted, after `WARM_UP` more.
         device: where to compute.
@@ -98,7 +103,7 @@ def measure(
         raise UsageError(f"iterations must be at least 1, got {iterations}.")
     phi = representation(model, layer).to(device)
     image = _noise(phi)
-    watch = _Stopwatch(_floor(phi, layer, image), phi.device)
+    watch = _Stopwatch(_floor(phi, image), phi.device)
     # One more than is counted: the first entry has no exit before it.
     settings = settings_for(phi, PRESET_OF_CANVAS[canvas], iterations=iterations + WARM_UP + 1)
     with torch.no_grad():
@@ -108,6 +113,7 @@ def measure(
         canvas=settings.canvas,
         stages=settings.stages,
         step_rule=settings.step_rule,
+        view=view_for(phi),
         callbacks=[watch],
     )
     floor = 1000 * median(watch.floors[WARM_UP + 1 :])
@@ -124,23 +130,24 @@ def report(timings: Sequence[Timing], device: str) -> dict[str, Any]:
     }
 
 
-def _noise(phi: NetworkLayer) -> Tensor:
+def _noise(phi: Representation) -> Tensor:
     """An image to search for: the time does not depend on what it shows."""
-    assert phi.input_size is not None  # every model of the catalogue has one
-    shape = (1, phi.channels, phi.input_size, phi.input_size)
+    shape = (1, phi.channels, *view_for(phi))
     noise = torch.randn(shape, generator=torch.Generator().manual_seed(0))
     return (50 * noise).to(phi.device)
 
 
-def _floor(phi: NetworkLayer, layer: str, image: Tensor) -> Callable[[], None]:
-    """One forward and backward of the network, cut after the layer."""
-    names = [name for name, _ in phi.network.named_children()]
-    children = list(phi.network.children())[: names.index(layer) + 1]
-    network = nn.Sequential(*children)
-    leaf = (image / 50).requires_grad_()
-    gradient = torch.ones_like(network(leaf))
+def _floor(phi: Representation, image: Tensor) -> Callable[[], None]:
+    """One forward and backward of the network, cut after the layer, or of the function itself."""
+    function: Callable[[Tensor], Tensor] = phi
+    if isinstance(phi, NetworkLayer):
+        names = [name for name, _ in phi.network.named_children()]
+        children = list(phi.network.children())[: names.index(str(phi.layer)) + 1]
+        function, image = nn.Sequential(*children), image / 50
+    leaf = image.requires_grad_()
+    gradient = torch.ones_like(function(leaf))
 
     def forward_and_backward() -> None:
-        torch.autograd.grad(network(leaf), leaf, gradient)
+        torch.autograd.grad(function(leaf), leaf, gradient)
 
     return forward_and_backward

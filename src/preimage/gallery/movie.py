@@ -72,10 +72,11 @@ class Recorder:
 
 def _side_by_side(pictures: Sequence[Image.Image]) -> Image.Image:
     columns = math.ceil(math.sqrt(len(pictures)))
-    side = min(pictures[0].width, WIDEST // columns)
+    width = min(pictures[0].width, WIDEST // columns)
+    height = max(1, round(width * pictures[0].height / pictures[0].width))
     rows = math.ceil(len(pictures) / columns)
-    sheet = Image.new("RGB", (columns * side, rows * side), "white")
+    sheet = Image.new("RGB", (columns * width, rows * height), "white")
     for i, picture in enumerate(pictures):
-        scaled = picture.convert("RGB").resize((side, side))
-        sheet.paste(scaled, (i % columns * side, i // columns * side))
+        scaled = picture.convert("RGB").resize((width, height))
+        sheet.paste(scaled, (i % columns * width, i // columns * height))
     return sheet

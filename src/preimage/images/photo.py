@@ -10,7 +10,7 @@ import re
 import warnings
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageChops, ImageOps, UnidentifiedImageError
 
 from preimage.errors import PreimageError, one_line
 from preimage.files import reason, replacing, sha256_of_file
@@ -114,6 +114,18 @@ def as_picture(image: Image.Image | np.ndarray) -> Image.Image:
     return Image.fromarray(
         np.ascontiguousarray(image.squeeze(2) if image.ndim == 3 and grey else image)
     )
+
+
+def has_colour(image: Image.Image) -> bool:
+    """Whether any pixel is not grey.
+
+    >>> has_colour(Image.new("RGB", (2, 2), (7, 7, 7)))
+    False
+    >>> has_colour(Image.new("RGB", (2, 2), (7, 8, 7)))
+    True
+    """
+    red, green, blue = image.convert("RGB").split()
+    return any(ImageChops.difference(red, other).getbbox() is not None for other in (green, blue))
 
 
 def _decode(path: str | os.PathLike[str]) -> Image.Image:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -196,8 +196,12 @@ MODELS: tuple[Model, ...] = (
 )
 
 
-def resolve(name: str) -> Model:
+def resolve(name: str, others: Iterable[str] = ()) -> Model:
     """The model of that name; a bare architecture means its first source.
+
+    Args:
+        name: what was typed.
+        others: names that would have been right but stand for no network; the message offers them.
 
     Raises:
         UsageError: no such model; the message lists the nearest names.
@@ -211,7 +215,7 @@ def resolve(name: str) -> Model:
     known = dict.fromkeys(
         name for model in MODELS for name in (model.architecture.name, model.name)
     )
-    raise UsageError(f"unknown model {name!r}; {nearest(name, known)}")
+    raise UsageError(f"unknown model {name!r}; {nearest(name, [*known, *others])}")
 
 
 def skeleton(model: Model | str) -> nn.Sequential:

@@ -16,10 +16,18 @@ from torch import Tensor
 import preimage
 from preimage.energy import Energy, Euclidean
 from preimage.errors import PreimageError, UsageError
-from preimage.images import as_picture, sha256_of_file, stretch, to_pixels
+from preimage.images import (
+    as_picture,
+    has_colour,
+    load_photo,
+    sha256_of_file,
+    stretch,
+    to_pixels,
+)
 from preimage.metrics import ClassScore, top_classes
 from preimage.recipes.presets import settings_for
 from preimage.recipes.settings import Settings
+from preimage.recipes.views import view_for
 from preimage.representations import Representation
 from preimage.search.minimise import Outcome, Snapshot, minimise
 from preimage.search.result import SCHEMA, Result
@@ -35,6 +43,7 @@ def invert(
     code: np.ndarray | Tensor | None = None,
     preset: str = "best",
     settings: Settings | None = None,
+    size: int | None = None,
     seed: int = 0,
     restarts: int = 1,
     callbacks: Sequence[Observer] = (),
@@ -54,6 +63,8 @@ def invert(
         code: Φ₀ in place of images, `[D, h, w]` or `[D]`.
         preset: name of a preset; `best` is the default, `paper` the published settings.
         settings: whole settings in place of a preset.
+        size: where Φ takes images of any size, side of the central square that photos are brought
+            to; 256 by default.
         seed: a whole number from 0; restart r uses seed + r.
         restarts: how many pre-images of each image.
         callbacks: called after every iteration with a `Snapshot`.
@@ -82,18 +93,21 @@ def invert(
         )
     if seed + restarts > 2**63:
         raise UsageError(f"seeds must be below 2^63, got {seed} with {restarts} restarts.")
+    array = None if code is None else as_array(code)
+    view = view_for(representation, size, None if array is None else array.shape)
     if settings is None:
-        settings = settings_for(representation, preset, **overrides)
+        settings = settings_for(representation, preset, view=view, **overrides)
     single = restarts == 1 and (images is None or isinstance(images, str | Path | Image.Image))
     if images is None:
-        targets = [_Target(None, None, as_code(representation, code))]
+        assert array is not None  # one of the two was given
+        targets = [_Target(None, None, as_code(representation, array, view))]
     else:
         photos = [images] if isinstance(images, str | Path | Image.Image) else list(images)
         if not photos:
             raise UsageError("no image was given.")
-        targets = [_Target.of(representation, photo) for photo in photos]
+        targets = [_Target.of(representation, photo, view[0]) for photo in photos]
     results = _search(
-        representation, targets, settings, seed, restarts, callbacks, display_stretched
+        representation, targets, settings, view, seed, restarts, callbacks, display_stretched
     )
     return results[0] if single else results
 
@@ -107,16 +121,19 @@ class _Target:
         image: Tensor | None,
         code: Tensor,
         reference: Image.Image | None = None,
+        warnings: Sequence[str] = (),
     ) -> None:
-        self.source, self.image, self.code = source, image, code
+        self.source, self.image, self.code, self.warnings = source, image, code, warnings
         # One picture for all restarts: the sheet shows it once.
         self.reference = reference
 
     @staticmethod
-    def of(representation: Representation, source: Photo) -> _Target:
-        image = representation.photo(source)
+    def of(representation: Representation, source: Photo, size: int) -> _Target:
+        image = representation.photo(source, size)
         reference = as_picture(to_pixels(image, representation.mean))
-        return _Target(source, image, encode(representation, image), reference)
+        grey = f"the photo is in colour; {representation.name} sees its grey values"
+        warnings = [grey] if loses_colours(representation, source) else []
+        return _Target(source, image, encode(representation, image), reference, warnings)
 
     def origin(self) -> dict[str, str] | None:
         """The record's `image`: path and digest of the file, as far as there is one."""
@@ -125,19 +142,33 @@ class _Target:
         return {"path": str(self.source), "sha256": sha256_of_file(self.source)}
 
 
+def loses_colours(representation: Representation, source: Photo) -> bool:
+    """Whether a photo has colours that a representation of grey images does not see."""
+    return representation.channels == 1 and has_colour(load_photo(source, None))
+
+
 @torch.no_grad()
-def encode(representation: Representation, image: Photo | Tensor) -> Tensor:
-    """Code of one photo, `[1, D, h, w]` or `[1, D]`."""
+def encode(
+    representation: Representation, image: Photo | Tensor, size: int | None = None
+) -> Tensor:
+    """Code of one photo, `[1, D, h, w]` or `[1, D]`.
+
+    Args:
+        representation: Φ.
+        image: a photo, or a tensor `[1, C, H, W]` on the canvas scale.
+        size: where Φ takes images of any size, side of the central square that the photo is brought
+            to; by default it is encoded as it is.
+    """
     if not isinstance(image, Tensor):
-        image = representation.photo(image)
+        image = representation.photo(image, size)
     return representation(image.to(representation.device))
 
 
-def as_code(representation: Representation, code: np.ndarray | Tensor | None) -> Tensor:
-    """A code from outside as a target, `[1, ...]`, checked against what Φ gives.
+def as_array(code: np.ndarray | Tensor) -> np.ndarray:
+    """A code from outside as a NumPy array.
 
     Raises:
-        PreimageError: if it is not numeric, not finite, or not of Φ's shape.
+        PreimageError: if it is not numeric.
     """
     if isinstance(code, Tensor):
         code = code.detach().cpu()
@@ -146,7 +177,26 @@ def as_code(representation: Representation, code: np.ndarray | Tensor | None) ->
     array = np.asarray(code)
     if array.dtype.kind not in "fiu":
         raise PreimageError(f"a code holds real numbers; this one holds {array.dtype}.")
-    expected = code_shape(representation)
+    return array
+
+
+def as_code(
+    representation: Representation,
+    code: np.ndarray | Tensor,
+    view: tuple[int, int] | None = None,
+) -> Tensor:
+    """A code from outside as a target, `[1, ...]`, checked against what Φ gives.
+
+    Args:
+        representation: Φ.
+        code: `[D, h, w]` or `[D]`.
+        view: height and width of its image; by default what Φ sees.
+
+    Raises:
+        PreimageError: if it is not numeric, not finite, or not of Φ's shape.
+    """
+    array = as_array(code)
+    expected = code_shape(representation, view)
     if array.shape != expected:
         raise PreimageError(
             f"{representation.name} has codes of shape {list(expected)}, this one is "
@@ -159,14 +209,11 @@ def as_code(representation: Representation, code: np.ndarray | Tensor | None) ->
     return torch.from_numpy(array)[None].to(representation.device)
 
 
-def code_shape(representation: Representation) -> tuple[int, ...]:
-    """Shape of one code at the representation's input size, without the batch."""
-    size = representation.input_size
-    if size is None:
-        raise UsageError(
-            f"{representation.name} takes images of any size; its code has no one shape."
-        )
-    blank = torch.zeros(1, representation.channels, size, size)
+def code_shape(
+    representation: Representation, view: tuple[int, int] | None = None
+) -> tuple[int, ...]:
+    """Shape of one code of an image of height and width `view`, without the batch."""
+    blank = torch.zeros(1, representation.channels, *(view or view_for(representation)))
     return tuple(encode(representation, blank).shape[1:])
 
 
@@ -179,20 +226,21 @@ def mask_for(settings: Settings, code: Tensor) -> Tensor | None:
     if settings.neighbourhood is None and settings.channels is None:
         return None
     mask = torch.zeros_like(code[:1])
-    rows: slice | int = slice(None)
+    rows = columns = slice(None)
     if settings.neighbourhood is not None:
         if code.dim() != 4:
             raise UsageError("this layer's code has no positions, so it has no neighbourhood.")
-        side, height = settings.neighbourhood, code.shape[-1]
-        if not 1 <= side <= height:
-            raise UsageError(f"the neighbourhood must be 1 to {height} cells, got {side}.")
-        first = (height - side) // 2
-        rows = slice(first, first + side)
+        side, most = settings.neighbourhood, min(code.shape[-2:])
+        if not 1 <= side <= most:
+            raise UsageError(f"the neighbourhood must be 1 to {most} cells, got {side}.")
+        rows, columns = (
+            slice((length - side) // 2, (length + side) // 2) for length in code.shape[-2:]
+        )
     start, stop = settings.channels or (0, code.shape[1])
     if not 0 <= start < stop <= code.shape[1]:
         raise UsageError(f"channels must be a range within 0:{code.shape[1]}, got {start}:{stop}.")
     if code.dim() == 4:
-        mask[:, start:stop, rows, rows] = 1
+        mask[:, start:stop, rows, columns] = 1
     else:
         mask[:, start:stop] = 1
     return mask
@@ -202,6 +250,7 @@ def _search(
     representation: Representation,
     targets: Sequence[_Target],
     settings: Settings,
+    view: tuple[int, int],
     seed: int,
     restarts: int,
     callbacks: Sequence[Observer],
@@ -220,6 +269,7 @@ def _search(
         canvas=settings.canvas,
         stages=settings.stages,
         step_rule=settings.step_rule,
+        view=view,
         seeds=[seed + restart for restart in range(restarts)] * len(targets),
         callbacks=callbacks,
     )
@@ -231,7 +281,7 @@ def _search(
             "schema": SCHEMA,
             "task": "invert",
             "image": target.origin(),
-            "representation": _describe(representation, target.code),
+            "representation": describe(representation, target.code[0]),
             "weights": asdict(representation.weights) if representation.weights else None,
             "settings": settings.to_dict(),
             "seed": seed,
@@ -243,7 +293,7 @@ def _search(
             "seconds_per_iteration": round(outcome.seconds / settings.iterations, 6),
             "device": str(codes.device),
             "versions": versions(),
-            "warnings": [],
+            "warnings": list(target.warnings),
         }
         results.append(_result(record, representation, target, outcome, problem, display_stretched))
     return results
@@ -280,12 +330,15 @@ class _Classes:
         }
 
 
-def _describe(representation: Representation, code: Tensor) -> dict[str, Any]:
+def describe(representation: Representation, code: Tensor) -> dict[str, Any]:
+    """The record's `representation`: what it is, and the shape of its code `[D, h, w]` or `[D]`."""
     geometry = representation.geometry
+    options = {"options": dict(representation.options)} if representation.options else {}
     return {
         "model": representation.model,
         "layer": representation.layer,
-        "code_shape": list(code.shape[1:]),
+        **options,
+        "code_shape": list(code.shape),
         "receptive_field": geometry.receptive_field if geometry else None,
         "stride": geometry.stride if geometry else None,
     }
@@ -323,6 +376,7 @@ def _result(
         trace_columns=(*outcome.term_names, "relative_error"),
         code=target.code[0].cpu().numpy() if target.image is None else None,
         displayed=tuple(as_picture(stretch(x, mean)) for x in shown) if display_stretched else (),
+        drawing=representation.draw(target.code[0]),
     )
 
 

@@ -8,10 +8,13 @@ from dataclasses import dataclass, replace
 
 from preimage.errors import UsageError, nearest
 from preimage.recipes.settings import Settings
+from preimage.recipes.views import view_for
 from preimage.representations import Representation
 from preimage.search.canvases import PixelCanvas, SpectralCanvas
 from preimage.search.stages import Stage
 from preimage.search.step_rules import NormalizedMomentum, WindowedAdaGrad
+
+View = tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -21,23 +24,25 @@ class Preset:
     Attributes:
         name: what the user types.
         source: where the settings come from.
-        settings: settings for a representation and its C, T and α.
+        settings: settings for a representation, the height and width of what it sees, and its C, T
+            and α.
     """
 
     name: str
     source: str
-    settings: Callable[[Representation, float, int, float], Settings]
+    settings: Callable[[Representation, View, float, int, float], Settings]
 
 
-def _paper(representation: Representation, fidelity: float, jitter: int, alpha: float) -> Settings:
-    side = _side(representation)
+def _paper(
+    representation: Representation, view: View, fidelity: float, jitter: int, alpha: float
+) -> Settings:
     return Settings(
         preset="paper",
         fidelity=fidelity,
         jitter=jitter,
         alpha=alpha,
         canvas=PixelCanvas(B_plus=160.0),
-        step_rule=WindowedAdaGrad(eta=side * side * 0.05 * 80.0**2 / alpha),
+        step_rule=WindowedAdaGrad(eta=view[0] * view[1] * 0.05 * 80.0**2 / alpha),
         stages=(Stage(300, jitter=jitter), Stage(50, rate=0.1)),
     )
 
@@ -72,14 +77,16 @@ fast, which suits a layer that fixes them; a deep layer leaves them open: they m
 """
 
 
-def _depth_of(representation: Representation) -> Depth:
+def _depth_of(representation: Representation, view: View) -> Depth:
     geometry = representation.geometry
-    seen = 1.0 if geometry is None else geometry.receptive_field / _side(representation)
+    seen = 1.0 if geometry is None else geometry.receptive_field / min(view)
     return next(depth for depth in DEPTHS if seen <= depth.seen)
 
 
-def _best(representation: Representation, fidelity: float, jitter: int, alpha: float) -> Settings:
-    depth = _depth_of(representation)
+def _best(
+    representation: Representation, view: View, fidelity: float, jitter: int, alpha: float
+) -> Settings:
+    depth = _depth_of(representation, view)
     return Settings(
         preset="best",
         fidelity=fidelity,
@@ -92,10 +99,12 @@ def _best(representation: Representation, fidelity: float, jitter: int, alpha: f
     )
 
 
-def _quick(representation: Representation, fidelity: float, jitter: int, alpha: float) -> Settings:
-    settings = _best(representation, fidelity, jitter, alpha).scaled_to(100)
+def _quick(
+    representation: Representation, view: View, fidelity: float, jitter: int, alpha: float
+) -> Settings:
+    settings = _best(representation, view, fidelity, jitter, alpha).scaled_to(100)
     # So few iterations have no time for a long momentum.
-    step_rule = NormalizedMomentum(_depth_of(representation).rate, rho=0.8)
+    step_rule = NormalizedMomentum(_depth_of(representation, view).rate, rho=0.8)
     return replace(settings, preset="quick", step_rule=step_rule)
 
 
@@ -110,6 +119,7 @@ def settings_for(
     representation: Representation,
     preset: str = "best",
     *,
+    view: View | None = None,
     iterations: int | None = None,
     fidelity: float | None = None,
     jitter: int | None = None,
@@ -123,6 +133,7 @@ def settings_for(
     Args:
         representation: Φ; it suggests C and T.
         preset: a name of `PRESETS`.
+        view: height and width of the images; by default Φ's own, or else the default of `invert`.
         iterations: total; the stages are scaled to it.
         fidelity, jitter, alpha, beta, neighbourhood, channels: see `Settings`.
 
@@ -141,6 +152,7 @@ def settings_for(
     defaults = representation.defaults
     settings = table[preset].settings(
         representation,
+        view_for(representation) if view is None else view,
         defaults.fidelity if fidelity is None else fidelity,
         defaults.jitter if jitter is None else jitter,
         6.0 if alpha is None else alpha,
@@ -153,9 +165,3 @@ def settings_for(
         neighbourhood=neighbourhood,
         channels=channels,
     )
-
-
-def _side(representation: Representation) -> int:
-    if representation.input_size is None:
-        raise UsageError(f"{representation.name} takes images of any size; a size is needed.")
-    return representation.input_size

@@ -66,7 +66,8 @@ def _representation(folder: str | Path, record: Mapping[str, Any]) -> Representa
         raise PreimageError(f"{folder}: expected an inversion, got {got!r}: it can't be rerun.")
     saved = _part(folder, record, "representation")
     try:
-        return representation(str(saved.get("model")), saved.get("layer"))
+        options = _part(folder, saved, "options") if "options" in saved else {}
+        return representation(str(saved.get("model")), saved.get("layer"), **options)
     except UsageError as error:
         # The folder names it, not the user: the fault is not in what was typed.
         raise PreimageError(f"{folder}: its representation is not to be had: {error}") from error
@@ -76,13 +77,14 @@ def _target(folder: Path, phi: Representation) -> dict[str, Any]:
     reference, code = folder / REFERENCE, folder / CODE
     if reference.is_file():
         # At the input size already, where loading changes no pixel.
-        size = _size(reference)
-        if phi.input_size is not None and size != (phi.input_size, phi.input_size):
+        width, height = _size(reference)
+        side = height if phi.input_size is None else phi.input_size
+        if (width, height) != (side, side):
             raise PreimageError(
-                f"{reference}: expected {phi.input_size}x{phi.input_size} pixels, got "
-                f"{size[0]}x{size[1]}: this is not the reference of this result."
+                f"{reference}: expected {side}x{side} pixels, got {width}x{height}: "
+                "this is not the reference of this result."
             )
-        return {"images": reference}
+        return {"images": reference, "size": side}
     if code.is_file():
         return {"code": load_code(code)}
     raise PreimageError(f"{folder} holds neither {REFERENCE} nor {CODE}: nothing to search for.")

@@ -2,6 +2,16 @@
 
 from preimage.representations.base import Defaults, Geometry, Representation
 from preimage.representations.catalogue import representation
+from preimage.representations.dsift import Dsift
+from preimage.representations.hog import Hog
 from preimage.representations.network import NetworkLayer
 
-__all__ = ["Defaults", "Geometry", "NetworkLayer", "Representation", "representation"]
+__all__ = [
+    "Defaults",
+    "Dsift",
+    "Geometry",
+    "Hog",
+    "NetworkLayer",
+    "Representation",
+    "representation",
+]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -59,6 +61,7 @@ class Representation(ABC):
         geometry: receptive field, stride and offset, or None where there are none.
         defaults: the C and T it suggests.
         weights: where its weights come from, or None if it has none.
+        options: what else it was made with, by the names that `representation` takes.
         device: where it takes its images.
     """
 
@@ -70,6 +73,7 @@ class Representation(ABC):
     geometry: Geometry | None
     defaults: Defaults
     weights: WeightsRecord | None = None
+    options: Mapping[str, Any] = MappingProxyType({})
     device: torch.device = torch.device("cpu")
 
     @abstractmethod
@@ -94,10 +98,24 @@ class Representation(ABC):
         """Names of the classes that `logits` scores, or None."""
         return None
 
-    def photo(self, source: str | Path | Image) -> Tensor:
+    def photo(self, source: str | Path | Image, size: int | None = None) -> Tensor:
         """A photo as this representation wants it, `[1, C, H, W]` on the canvas scale.
+
+        Args:
+            source: a file or a picture.
+            size: side of the central square it is brought to where the representation takes any
+                size; None leaves it as it is.
 
         Raises:
             PreimageError: if the file is missing, is no image or is too small or too large.
         """
-        return to_canvas(load_photo(source, self.input_size, self.channels), self.mean)
+        side = size if self.input_size is None else self.input_size
+        return to_canvas(load_photo(source, side, self.channels), self.mean)
+
+    def view_of(self, code_shape: Sequence[int]) -> tuple[int, int] | None:
+        """Height and width of an image whose code has this shape, where the shape tells."""
+        return None if self.input_size is None else (self.input_size, self.input_size)
+
+    def draw(self, code: Tensor) -> Image | None:
+        """A code `[D, h, w]` as a picture, or None where there is no custom of drawing it."""
+        return None

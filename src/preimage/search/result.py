@@ -39,6 +39,7 @@ class Result:
         trace_columns: names of the trace's columns.
         code: the target code; saved where there is no reference to compute it from.
         displayed: reference and pre-image as the figure shows them, if not as they are.
+        drawing: the target code as a picture, for the figure, where codes are drawn by custom.
     """
 
     record: Mapping[str, Any]
@@ -49,6 +50,7 @@ class Result:
     trace_columns: tuple[str, ...]
     code: np.ndarray | None = None
     displayed: tuple[Image.Image, ...] = field(default=(), repr=False)
+    drawing: Image.Image | None = field(default=None, repr=False)
 
     @property
     def relative_error(self) -> float:
@@ -61,7 +63,8 @@ class Result:
         return float(self.record["energy"]["total"])
 
     def tiles(self) -> list[Tile]:
-        """The figure's pictures with their captions: reference (if there is one) and pre-image."""
+        """The figure's pictures with their captions: reference and drawn code, as far as there are,
+        and pre-image."""
         stretched = bool(self.displayed)
         shown = self.displayed or tuple(p for p in (self.reference, self.image) if p is not None)
         representation = self.record["representation"]
@@ -70,6 +73,8 @@ class Result:
         if stretched:
             caption += ", contrast stretched"
         tiles = [Tile(shown[-1], title, caption)]
+        if self.drawing is not None:
+            tiles.insert(0, Tile(self.drawing, "code", "drawn as glyphs, one a cell"))
         if self.reference is not None:
             name = Path(str((self.record["image"] or {}).get("path") or "reference")).name
             tiles.insert(0, Tile(shown[0], "reference", name))
@@ -229,13 +234,15 @@ def folder_names(results: Sequence[Result]) -> list[str]:
 
 
 def sheet_of(results: Sequence[Result]) -> Image.Image:
-    """All results in one picture, each reference once before its own pre-images."""
+    """All results in one picture, each reference and drawn code once before its pre-images."""
     tiles: list[Tile] = []
     shown: set[int] = set()
     for result in results:
-        pair = result.tiles()
-        if len(pair) == 2 and id(result.reference) not in shown:
-            tiles.append(pair[0])
+        *given, found = result.tiles()
+        if given and id(result.reference) not in shown:
+            tiles.extend(given)
             shown.add(id(result.reference))
-        tiles.append(pair[-1])
-    return contact_sheet(tiles, columns=min(4, len(tiles)))
+        tiles.append(found)
+    # Rows of whole groups where each image has one pre-image.
+    across = 4 if results[0].drawing is None else 3
+    return contact_sheet(tiles, columns=min(across, len(tiles)))
