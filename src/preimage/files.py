@@ -1,10 +1,12 @@
-"""Files whole or not at all: atomic writing, and digests."""
+"""Files whole or not at all: atomic writing, digests, and names fit to be shown or given."""
 
 from __future__ import annotations
 
 import hashlib
 import os
+import re
 import tempfile
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +14,8 @@ from pathlib import Path
 from preimage.errors import PreimageError
 
 CHUNK_BYTES = 1 << 20
+LONGEST_NAME = 60
+"""Bytes of a name that `safe_name` keeps: file systems allow 255, and more is put around it."""
 
 
 @contextmanager
@@ -43,7 +47,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     try:
         yield temporary
         # mkstemp makes files that only their owner can read; results are ordinary files.
-        temporary.chmod(0o666 & ~_umask())
+        temporary.chmod(0o666 & ~umask())
         os.replace(temporary, final)
     except OSError as error:
         raise PreimageError(f"{final}: cannot be written ({reason(error)})") from error
@@ -85,7 +89,51 @@ def reason(error: OSError) -> str:
     return words[:1].lower() + words[1:]
 
 
-def _umask() -> int:
+def obstacle(path: str | os.PathLike[str]) -> str | None:
+    """Why nothing can be made at a path, whose folders need not exist yet; None if it can.
+
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> obstacle(folder / "new" / "x")
+    >>> (folder / "photo.jpg").touch()
+    >>> str(obstacle(folder / "photo.jpg" / "x")).endswith("photo.jpg is a file, not a folder")
+    True
+    """
+    parent = Path(path).absolute().parent
+    while not os.path.exists(parent):
+        parent = parent.parent
+    if not parent.is_dir():
+        return f"{printable(parent)} is a file, not a folder"
+    if not os.access(parent, os.W_OK | os.X_OK):
+        return f"no permission in {printable(parent)}"
+    return None
+
+
+def printable(name: object) -> str:
+    """A name fit to stand in one line of a message: control characters as their escapes.
+
+    >>> printable("two\\nlines")
+    'two\\\\nlines'
+    """
+    return "".join(
+        letter
+        if letter.isprintable() or unicodedata.category(letter) == "Zs"
+        else letter.encode("unicode_escape").decode()
+        for letter in str(name)
+    )
+
+
+def safe_name(name: str) -> str:
+    """A file's name as part of a new one: letters, digits, `.`, `-` and `_`, not too long.
+
+    >>> safe_name("my photo (1)")
+    'my-photo-1-'
+    """
+    safe = re.sub(r"[^\w.-]+", "-", name)
+    return safe.encode()[:LONGEST_NAME].decode(errors="ignore")
+
+
+def umask() -> int:
+    """Permissions that new files of this process do not get."""
     # The mask can only be read by setting it.
     mask = os.umask(0o022)
     os.umask(mask)

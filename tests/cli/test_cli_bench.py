@@ -25,3 +25,10 @@ def test_the_table_names_the_machine(run):
 
 def test_unknown_layer(fails):
     assert "known: stem" in fails(2, "bench", "--layers", "conv9")
+
+
+@pytest.mark.parametrize("layers", ["", "stem,", ",stem", " "])
+def test_layers_without_a_name(fails, layers):
+    message = fails(2, "bench", "--layers", layers)
+    assert "--layers" in message
+    assert "--layer;" not in message

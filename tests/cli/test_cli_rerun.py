@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -86,14 +87,73 @@ def test_what_differs_is_named(run, saved):
         {"settings": {"preset": "best"}},
         {"settings": {"canvas": {"kind": "Popen"}}},
         {"representation": {"model": "module", "layer": "0"}},
+        {"representation": "efficientnet-lite0"},
+        {"representation": {"model": ["hog"], "layer": None}},
+        {"representation": {"model": "efficientnet-lite0", "layer": ["stem"]}},
+        {"representation": {"model": "efficientnet-lite0", "layer": "steam"}},
+        {"representation": {"model": "efficientnet-lite0", "layer": "stem", "options": {"a": 1}}},
+        {"representation": {"model": "hog", "layer": None, "options": {"cell": "x"}}},
+        {"representation": {"model": "hog", "layer": None, "options": {"model": "x"}}},
+        {"representation": {"model": "hog", "layer": None, "options": []}},
         {"seed": -1},
+        {"seed": 10**30},
         {"restart": "x"},
+        {"relative_error": None},
+        {"relative_error": 10**400},
+        {"image": "fox.jpg"},
+        {"image": {"path": 3}},
+        {"task": "two\nlines" * 100},
+        {"schema": "two\nlines" * 100},
     ],
-    ids=lambda changes: next(iter(changes.items())),
+    ids=lambda changes: str(changes)[:60],
 )
 def test_damaged_records_are_refused(fails, saved, changes):
     edit(saved, **changes)
-    fails(1, "rerun", saved)
+    message = fails(1, "rerun", saved)
+    assert message.startswith("preimage: saved")
+    assert message.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"fidelity": -1}, {"fidelity": "x"}, {"neighbourhood": 999}, {"channels": [0, 999]},
+        {"stages": []}, {"stages": 3}, {"canvas": 3}, {"step_rule": None}, {"alpha": [2]},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_damaged_settings_are_refused(fails, saved, changes):
+    record = json.loads((saved / "result.json").read_text())
+    edit(saved, settings={**record["settings"], **changes})
+    assert fails(1, "rerun", saved).startswith("preimage: saved: ")
+
+
+def test_a_module_of_your_own_is_not_in_the_folder(fails, saved):
+    edit(saved, representation={"model": "module", "layer": "conv1"})
+    message = fails(1, "rerun", saved)
+    assert "saved: made with a module of your own: call pi.invert with it" in message
+
+
+@pytest.mark.parametrize("part", ["weights", "versions"])
+def test_what_is_only_compared_may_be_damaged(run, saved, part):
+    edit(saved, **{part: ["x"]})
+    answer = run("rerun", saved)
+    assert answer.code == 0
+    assert "warning" in answer.out
+
+
+def test_a_folder_of_several_results_names_one(fails, saved):
+    Path("several").mkdir()
+    for name in ("000-fox-restart0", "001-fox-restart1"):
+        shutil.copytree(saved, Path("several", name))
+    message = fails(1, "rerun", "several")
+    assert "several holds several results: preimage rerun several/000-fox-restart0" in message
+
+
+def test_a_photo_is_no_folder(fails, photo):
+    message = fails(1, "rerun", photo)
+    assert "not a directory" in message
+    assert "Errno" not in message
 
 
 def test_folders_that_are_none(fails, saved):

@@ -151,8 +151,73 @@ def test_results_never_fall_on_what_is_there(fails, photo, command):
 def test_files_never_fall_on_what_is_there(fails, photo):
     Path("there.gif").touch()
     assert "--movie" in fails(1, "invert", photo, *STEM, "--movie", "there.gif")
-    assert "--out" in fails(1, "encode", photo, *STEM[:2], "--out", "there.gif")
-    assert "folder" in fails(1, "encode", photo, *STEM[:2], "--out", ".")
+    Path("there.npy").touch()
+    Path("folder.npy").mkdir()
+    assert "--out" in fails(1, "encode", photo, *STEM[:2], "--out", "there.npy")
+    assert "is a folder" in fails(1, "encode", photo, *STEM[:2], "--out", "folder.npy")
+
+
+@pytest.mark.parametrize("name", ["code.txt", "code", ".", "code.npz"])
+def test_codes_are_npy(fails, photo, name):
+    assert ".npy was expected" in fails(2, "encode", photo, *STEM[:2], "--out", name)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("invert", ""), ("rerun", ""), ("encode", "", "--out", "c.npy"), ("glyph", "", "--out", "a"),
+        ("invert", "--code", ""), ("invert", "photo.jpg", "--out", ""),
+    ],
+)  # fmt: skip
+def test_an_empty_name_is_none(fails, words):
+    assert "got an empty one" in fails(2, *words)
+
+
+def test_numbers_that_are_not_whole(fails, photo):
+    message = fails(2, "invert", photo, "--iterations", 2.5)
+    assert "'2.5' is not a valid whole number" in message
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("invert", "{photo}", *STEM, "--out", "{photo}/x"),
+        ("invert", "{photo}", *STEM, "--movie", "{photo}/x.gif"),
+        ("encode", "{photo}", *STEM[:2], "--out", "{photo}/new/x.npy"),
+        ("demo", "--out", "{photo}/x"),
+    ],
+)
+def test_a_place_below_a_file(fails, photo, words):
+    message = fails(1, *(str(word).format(photo=photo) for word in words))
+    assert f"{photo.name} is a file, not a folder" in message
+    assert "permission" not in message
+
+
+CONTROL = "two\nlines\x1b[31m"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("invert", CONTROL, *STEM),
+        ("invert", f"folder/{CONTROL}.png", *STEM),
+        ("invert", "--code", f"{CONTROL}.npy", *STEM),
+        ("rerun", CONTROL),
+        ("rerun", f"./{CONTROL}//"),
+        ("invert", CONTROL, "--layer", CONTROL),
+        ("layers", CONTROL),
+        ("invert", f"--movie={CONTROL}", "photo.png", *STEM),
+        (CONTROL,),
+        ("invert", f"--{CONTROL}"),
+    ],
+)
+def test_control_characters_do_not_reach_the_terminal(run, words):
+    answer = run(*words)
+    assert answer.code in (1, 2)
+    assert "two\\nlines" in answer.err
+    assert "\x1b" not in answer.err
+    own = [line for line in answer.err.splitlines()[1:] if not line.startswith(("Try: ", "All of"))]
+    assert not own
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
@@ -181,7 +246,8 @@ def test_a_machine_that_is_too_small(fails, photo, monkeypatch, error):
 
     monkeypatch.setattr("preimage.recipes.inversion.minimise", minimise)
     message = fails(1, "invert", photo, *STEM, "--json")
-    assert "out of memory" in message or "canvas.npy: no space left on device" in message
+    memory = "out of memory" in message and "fewer iterations, a smaller --jitter" in message
+    assert memory or "canvas.npy: no space left on device" in message
 
 
 def test_a_mistake_of_our_own_is_not_hidden(run, photo, monkeypatch):

@@ -222,5 +222,5 @@ def test_all_ranges_agree_near_the_middle(name: str) -> None:
 
 @every_canvas
 def test_it_comes_back_from_settings(canvas: Canvas) -> None:
-    chosen = Settings("none", 1.0, 1, canvas=canvas, step_rule=Adam(0.1), stages=(Stage(1),))
+    chosen = Settings("none", 1.0, canvas=canvas, step_rule=Adam(0.1), stages=(Stage(1),))
     assert Settings.from_dict(chosen.to_dict()).canvas == canvas

@@ -57,8 +57,9 @@ def test_settings_come_back_from_json(name: str, fidelity: float, jitter: int) -
 def test_the_record_of_settings_is_whole_and_plain(name: str) -> None:
     settings = settings_for(phi_with(), name)
     record = settings.to_dict()
-    assert set(record) == {field.name for field in fields(Settings)} | {"iterations"}
-    assert record["iterations"] == settings.iterations
+    derived = ("jitter", "B_plus", "iterations")
+    assert set(record) == {field.name for field in fields(Settings)} | set(derived)
+    assert all(record[name] == getattr(settings, name) for name in derived)
     assert record["preset"] == name
     assert all(part["kind"] for part in (record["canvas"], record["step_rule"], *record["stages"]))
 
@@ -227,3 +228,22 @@ def test_jitter_is_the_integer_closest_to_a_quarter_of_the_stride(model: str) ->
 def test_fidelity_is_one_from_the_last_pooling_of_the_embedded_network_on(layer: str) -> None:
     assert layer_defaults("efficientnet-lite0")[layer].fidelity == 1.0
     assert layer_defaults("efficientnet-lite0")["head"].fidelity > 1.0
+
+
+@pytest.mark.parametrize(
+    ("part", "value", "words"),
+    [
+        ("canvas", None, "canvas must be a canvas, got None"),
+        ("stages", [], "stages must be one or more stages"),
+        ("stages", 5, "stages must be one or more stages, got 5"),
+        ("channels", [1], "channels must be two whole numbers"),
+        ("neighbourhood", 2.5, "neighbourhood must be a whole number, got 2.5"),
+        ("alpha", 1e9, "alpha = 1e\\+09 is too large"),
+        ("fidelity", 1e40, "at most 1e\\+30"),
+        ("B", "wide", "B must be a number, got 'wide'"),
+    ],
+)
+def test_parts_from_a_damaged_file_are_refused(part: str, value: Any, words: str) -> None:
+    record = {**settings_for(phi_with(), "best").to_dict(), part: value}
+    with pytest.raises(PreimageError, match=words):
+        Settings.from_dict(record)

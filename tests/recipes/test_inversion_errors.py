@@ -36,6 +36,12 @@ def refused(kind: type[PreimageError], words: str, *arguments: Any, **options: A
         ({"beta": NAN}, r"beta of TV\^beta"),
         ({"iterations": 0}, r"iterations must be a whole number of at least 1, got 0"),
         ({"iterations": -5}, r"iterations must be .* got -5"),
+        ({"iterations": 2.5}, r"iterations must be a whole number .* got 2\.5"),
+        ({"channels": 5}, r"channels must be two whole numbers .* got 5"),
+        ({"alpha": 1e9}, r"alpha = 1e\+09 is too large"),
+        ({"beta": 1e9}, r"beta = 1e\+09 is too large"),
+        ({"fidelity": 1e40}, r"fidelity C must be .* at most 1e\+30, got 1e\+40"),
+        ({"seed": 1.5}, r"seed at least 0, got 1 and 1\.5"),
         ({"jitter": 0}, r"jitter T must be at least 1"),
         ({"restarts": 0}, r"restarts must be at least 1 .* got 0"),
         ({"restarts": -1}, r"restarts must be at least 1 .* got -1"),
@@ -147,3 +153,9 @@ def test_a_representation_of_any_size_needs_one(preset: str) -> None:
 def test_an_unknown_setting_is_no_setting(photo: Path) -> None:
     with pytest.raises(TypeError, match="temperature"):
         pi.invert(small_layer(), photo, temperature=3)
+
+
+def test_whole_settings_and_overrides_are_not_mixed(photo: Path) -> None:
+    phi = small_layer()
+    settings = pi.settings_for(phi, "quick")
+    refused(UsageError, "either whole settings or a preset", phi, photo, settings=settings)

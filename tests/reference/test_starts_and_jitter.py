@@ -58,7 +58,7 @@ def test_a_centred_start_has_the_image_in_the_middle_of_zeros(
 @pytest.mark.parametrize("jitter", [1, 2, 4, 5])
 def test_jitter_is_uniform_over_its_t_positions_in_each_direction(jitter: int) -> None:
     views = Views((20 + jitter - 1, 20 + jitter - 1), (20, 20))
-    places = np.array(views.places(Stage(4000, jitter=jitter), seeded([0])))[:, 0]
+    places = np.array(list(views.places(Stage(4000, jitter=jitter), seeded([0]))))[:, 0]
     assert set(places.ravel()) == set(range(jitter))
     counts = np.zeros((jitter, jitter))
     np.add.at(counts, tuple(places.T), 1)
@@ -79,7 +79,7 @@ def test_the_views_of_a_stage_lie_on_the_canvas_around_its_centre(
     jitter = data.draw(st.integers(1, widest))
     margin = widest - 1
     views = Views((view[0] + margin, view[1] + margin), view)
-    places = np.array(views.places(Stage(200, jitter=jitter), seeded([1, 2])))
+    places = np.array(list(views.places(Stage(200, jitter=jitter), seeded([1, 2]))))
     assert places.shape == (200, 2, 2)
     assert places.min() >= 0
     assert places.max() <= margin
@@ -133,6 +133,8 @@ def test_paste_is_the_adjoint_of_crop(
 @given(seeds=st.lists(st.integers(0, 2**31), min_size=1, max_size=4), jitter=st.integers(1, 6))
 def test_a_problem_sees_the_same_views_in_any_batch(seeds: list[int], jitter: int) -> None:
     views, stage = Views((37, 37), (32, 32)), Stage(9, jitter=jitter)
-    together = np.array(views.places(stage, seeded(seeds)))
+    together = np.array(list(views.places(stage, seeded(seeds))))
     for i, seed in enumerate(seeds):
-        assert np.array_equal(together[:, i], np.array(views.places(stage, seeded([seed])))[:, 0])
+        assert np.array_equal(
+            together[:, i], np.array(list(views.places(stage, seeded([seed]))))[:, 0]
+        )

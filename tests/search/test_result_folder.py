@@ -209,6 +209,7 @@ def test_results_with_names_beyond_ascii_are_written_as_they_are(tmp_path: Path)
         (None, r"holds no result\.json: a result folder was expected"),
         ("", "can't be read as a record"),
         ("{", "can't be read as a record"),
+        ("[" * 100_000, "can't be read as a record"),
         ("[1, 2]", "schema 'list'; this version reads schema 1"),
         ('{"schema": 2}', "schema 2; this version reads schema 1"),
         ("{}", "schema None"),
@@ -247,6 +248,29 @@ def test_one_result_is_saved_as_a_folder_and_several_as_one_each(tmp_path: Path)
 def test_names_of_results_say_number_image_and_restart() -> None:
     results = [made_result(restart=4), made_result(image=None, restart=0)]
     assert folder_names(results) == ["000-photo-restart4", "001-code-restart0"]
+
+
+def test_names_of_results_are_fit_for_folders_whatever_the_photo_was_called(tmp_path: Path) -> None:
+    stems = ("my photo\n(1)", "x" * 250, "狐" * 80, "\udcff")
+    results = [made_result(image={"path": f"a/{stem}.png", "sha256": "0"}) for stem in stems]
+    names = folder_names(results)
+    assert names[0] == "000-my-photo-1--restart0"
+    assert all(len(name.encode()) < 80 for name in names)
+    save_all(results, tmp_path / "out")
+    for name, stem in zip(names, stems, strict=True):
+        assert load_record(tmp_path / "out" / name)["image"]["path"] == f"a/{stem}.png"
+
+
+def test_a_folder_of_results_names_one_of_them(tmp_path: Path) -> None:
+    save_all([made_result(restart=r) for r in range(2)], tmp_path)
+    with pytest.raises(PreimageError, match=r"several results: .*000-photo-restart0$"):
+        load_record(tmp_path)
+
+
+def test_a_file_in_the_place_of_a_parent_is_called_so(tmp_path: Path) -> None:
+    (tmp_path / "photo.jpg").touch()
+    with pytest.raises(PreimageError, match=r"photo\.jpg is a file, not a folder\. Choose"):
+        check_new_folder(tmp_path / "photo.jpg" / "new" / "x")
 
 
 def test_the_sheet_shows_each_reference_once_before_its_pre_images(

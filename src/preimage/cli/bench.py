@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import click
 
 from preimage.cli import console, options
+from preimage.errors import UsageError
 
 
 @click.command(cls=options.Heavy, short_help="Measure what an iteration costs.")
@@ -27,7 +28,7 @@ from preimage.cli import console, options
 @click.option(
     "--iterations",
     metavar="N",
-    type=click.IntRange(min=1),
+    type=options.Whole(min=1),
     default=30,
     show_default=True,
     help="Iterations counted for each layer.",
@@ -68,8 +69,13 @@ def _layers(model: str, layers: str | None) -> Sequence[str | None]:
     from preimage.representations.catalogue import hand_crafted
 
     if layers is None:
-        layers = "" if hand_crafted(model) else ",".join(_typical(model))
-    return [options.check_model(model, name.strip() or None)[0] for name in layers.split(",")]
+        return [None] if hand_crafted(model) else _typical(model)
+    names = [name.strip() for name in layers.split(",")]
+    if not all(names):
+        raise UsageError(
+            f"--layers {layers!r}: expected names of layers with one comma between them."
+        )
+    return [options.check_model(model, name)[0] for name in names]
 
 
 def _typical(model: str) -> list[str]:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from preimage.files import printable
+
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
@@ -86,7 +88,7 @@ def percent(fraction: float) -> str:
 
 def print_results(results: Sequence[Result], place: str) -> None:
     """Where the results are and what was measured: lines for one, a table for several."""
-    click.echo(f"{'result' if len(results) == 1 else 'results'}: {place}")
+    click.echo(f"{'result' if len(results) == 1 else 'results'}: {printable(place)}")
     if len(results) == 1:
         for name, value in _lines(results[0].record):
             click.echo(f"{name:<15} {value}")
@@ -117,7 +119,7 @@ def _lines(record: Record) -> Iterator[tuple[str, str]]:
 
 def _row(record: Record) -> tuple[str, ...]:
     return (
-        str((record["image"] or {}).get("path", "code")),
+        printable((record["image"] or {}).get("path", "code")),
         str(record["restart"]),
         percent(record["relative_error"]),
         f"{record['energy']['total']:.4g}",

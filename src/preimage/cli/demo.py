@@ -21,6 +21,7 @@ def demo(*, out: Path | None, overwrite: bool, seed: int, device: str, as_json: 
 
     Needs no network connection and about two minutes on two CPU cores.
     """
+    from preimage.files import printable
     from preimage.gallery.tour import take_tour
     from preimage.search.result import check_new_folder
 
@@ -36,4 +37,4 @@ def demo(*, out: Path | None, overwrite: bool, seed: int, device: str, as_json: 
     if as_json:
         console.print_json({"page": str(tour.page), "results": [r.record for r in tour.results]})
     else:
-        click.echo(f"Open {tour.page} in a browser.")
+        click.echo(f"Open {printable(tour.page)} in a browser.")

@@ -45,10 +45,11 @@ def encode(
       preimage encode cat.jpg --model hog --cell 8 --out hog.npy
     """
     layer, chosen = options.check_model(model, layer, size, cell=cell, step=step)
+    options.check_suffix(out, ".npy", "--out")
     options.check_new_file(out, overwrite, "--out")
     options.check_photos([image])
 
-    from preimage.files import sha256_of_file
+    from preimage.files import printable, sha256_of_file
     from preimage.recipes import encode as code_of
     from preimage.recipes.codes import save_code
     from preimage.recipes.inversion import describe, loses_colours
@@ -57,7 +58,7 @@ def encode(
     phi = representation(model, layer, **chosen).to(options.chosen_device(device))
     code = code_of(phi, image, size)[0].cpu()
     if loses_colours(phi, image):
-        console.note(f"{image} is in colour; {phi.name} sees its grey values.")
+        console.note(f"{printable(image)} is in colour; {phi.name} sees its grey values.")
     out.absolute().parent.mkdir(parents=True, exist_ok=True)
     save_code(code.numpy(), out)
     if as_json:
@@ -70,4 +71,6 @@ def encode(
         )
     else:
         dimensions = " x ".join(str(side) for side in code.shape)
-        click.echo(f"{out}: code of {image} at {phi.name}, {dimensions} numbers")
+        click.echo(
+            f"{printable(out)}: code of {printable(image)} at {phi.name}, {dimensions} numbers"
+        )

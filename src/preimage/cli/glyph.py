@@ -33,7 +33,7 @@ MODELS = ("hog", "hogb", "hog-relu")
 @click.option(
     "--glyph",
     metavar="PX",
-    type=click.IntRange(min=3, max=200),
+    type=options.Whole(min=3, max=200),
     default=21,
     show_default=True,
     help="Side of a glyph in the picture.",
@@ -69,6 +69,7 @@ def glyph(
         raise UsageError("--cell and --size are the image's; a code is drawn as it is.")
     options.check_new_file(out, overwrite, "--out")
 
+    from preimage.files import printable
     from preimage.images import save_png
     from preimage.recipes import encode as code_of
     from preimage.recipes.codes import load_code
@@ -88,4 +89,6 @@ def glyph(
         record = {"path": str(out), "width": picture.width, "height": picture.height}
         console.print_json({"picture": record, "code_shape": list(array.shape)})
     else:
-        click.echo(f"{out}: {array.shape[2]} x {array.shape[1]} glyphs of {glyph} pixels")
+        click.echo(
+            f"{printable(out)}: {array.shape[2]} x {array.shape[1]} glyphs of {glyph} pixels"
+        )

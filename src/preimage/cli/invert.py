@@ -43,13 +43,13 @@ if TYPE_CHECKING:
 @click.option(
     "--iterations",
     metavar="N",
-    type=click.IntRange(min=1),
+    type=options.Whole(min=1),
     help="Total; the preset's stages are scaled to it.",
 )
 @click.option(
     "--restarts",
     metavar="R",
-    type=click.IntRange(min=1),
+    type=options.Whole(min=1),
     default=1,
     show_default=True,
     help="Pre-images of each image, from seed N, N+1 ...",
@@ -57,7 +57,7 @@ if TYPE_CHECKING:
 @click.option(
     "--neighbourhood",
     metavar="K",
-    type=click.IntRange(min=1),
+    type=options.Whole(min=1),
     help="Only the central KxK cells of the code count.",
 )
 @click.option(
@@ -69,7 +69,7 @@ if TYPE_CHECKING:
 @click.option(
     "--jitter",
     metavar="T",
-    type=click.IntRange(min=1),
+    type=options.Whole(min=1),
     help="Shift the view by up to T-1 pixels. Default: the layer's own.",
 )
 @click.option(
@@ -163,7 +163,7 @@ def invert(
     film = recorders[0].gif([result.image for result in results]) if recorders else None
     place = None
     if out is not None or not as_json:
-        place = _save(results, out, overwrite, _name(images, phi))
+        place = _save(results, out, overwrite, _words(images, phi))
     if movie is not None and film is not None:
         _write(film, movie)
     if as_json:
@@ -179,24 +179,25 @@ def _check_places(out: Path | None, movie: Path | None, overwrite: bool) -> None
         check_new_folder(out, overwrite)
     if movie is None:
         return
-    if movie.suffix.lower() != ".gif":
-        raise UsageError(f"--movie {movie}: a name that ends in .gif was expected.")
+    options.check_suffix(movie, ".gif", "--movie")
     options.check_new_file(movie, overwrite, "--movie")
 
 
-def _name(images: tuple[Path, ...], phi: Representation) -> str:
-    """Name of the folder for results that were given none."""
+def _words(images: tuple[Path, ...], phi: Representation) -> tuple[str | None, ...]:
+    """What the name of the folder says for results that were given none."""
     what = f"{len(images)}-images"
     if len(images) <= 1:
-        what = images[0].stem[: options.LONGEST_STEM] if images else "code"
-    return "-".join(filter(None, (what, phi.model, phi.layer)))
+        what = images[0].stem if images else "code"
+    return (what, phi.model, phi.layer)
 
 
-def _save(results: list[Result], out: Path | None, overwrite: bool, name: str) -> Path:
+def _save(
+    results: list[Result], out: Path | None, overwrite: bool, words: tuple[str | None, ...]
+) -> Path:
     from preimage.search.result import save_all
 
     # A free name is looked for at the end: another search may have taken one meanwhile.
-    return save_all(results, options.free_folder(name) if out is None else out, overwrite)
+    return save_all(results, options.free_folder(*words) if out is None else out, overwrite)
 
 
 def _write(film: bytes, movie: Path) -> None:

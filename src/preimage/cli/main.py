@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -19,7 +20,7 @@ from preimage.cli.models import layers, models, weights
 from preimage.cli.options import INTERRUPTED, Interrupted
 from preimage.cli.rerun import rerun
 from preimage.errors import PreimageError
-from preimage.files import reason
+from preimage.files import printable, reason
 
 SECTIONS: tuple[tuple[str, tuple[click.Command, ...]], ...] = (
     ("Pictures", (invert, glyph, rerun, demo)),
@@ -30,7 +31,10 @@ SECTIONS: tuple[tuple[str, tuple[click.Command, ...]], ...] = (
 """Every command there is, as `--help` and docs/cli.md show them."""
 
 
-OUT_OF_MEMORY = "out of memory: try fewer images or restarts at once, or --device cpu."
+OUT_OF_MEMORY = (
+    "out of memory: try fewer images or restarts at once, fewer iterations, a smaller --jitter, "
+    "or --device cpu."
+)
 
 
 class Sections(click.Group):
@@ -87,8 +91,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not _is_out_of_memory(error):
             raise
         message, exit_code = OUT_OF_MEMORY, 1
-    click.echo(f"preimage: {message}", err=True)
+    click.echo(f"preimage: {_typed_words_escaped(message, given)}", err=True)
     return exit_code
+
+
+def _typed_words_escaped(message: str, given: Sequence[str]) -> str:
+    """A message whose only line breaks and control characters are its own.
+
+    What was typed enters messages in many places, as it is, cut or put together with other names;
+    so its parts are looked for here.
+    """
+    for word in given:
+        for part in re.split("[/=]", word):
+            if part != printable(part):
+                message = message.replace(part, printable(part))
+    return message
 
 
 def _with_hint(error: click.ClickException) -> str:

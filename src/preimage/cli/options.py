@@ -19,13 +19,35 @@ from typing import Any, TypeVar
 import click
 
 from preimage.errors import PreimageError, UsageError, nearest
+from preimage.files import obstacle, safe_name
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 DEFAULT_MODEL = "efficientnet-lite0"
-LONGEST_STEM = 60
-FILE = click.Path(path_type=Path)
 INTERRUPTED = "interrupted; nothing was written."
+
+
+class FileName(click.Path):
+    """The name of a file or folder, there or to be made; an empty one would mean the current."""
+
+    def convert(
+        self,
+        value: str | os.PathLike[str],
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> Any:
+        if not os.fspath(value):
+            self.fail("expected the name of a file or folder, got an empty one.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+FILE = FileName(path_type=Path)
+
+
+class Whole(click.IntRange):
+    """A range of whole numbers, called so in messages."""
+
+    name = "whole number"
 
 
 class Interrupted(PreimageError):
@@ -107,7 +129,7 @@ def cell(command: Command) -> Command:
     return click.option(
         "--cell",
         metavar="PX",
-        type=click.IntRange(min=1),
+        type=Whole(min=1),
         help="hog, hogb, dsift: side of a cell. Default: 8.",
     )(command)
 
@@ -117,7 +139,7 @@ def cells(command: Command) -> Command:
     command = click.option(
         "--step",
         metavar="PX",
-        type=click.IntRange(min=1),
+        type=Whole(min=1),
         help="dsift: distance between descriptors. Default: 8.",
     )(command)
     return cell(command)
@@ -128,7 +150,7 @@ def size(default: str) -> Callable[[Command], Command]:
     return click.option(
         "--size",
         metavar="PX",
-        type=click.IntRange(min=1),
+        type=Whole(min=1),
         help="hog, hogb, dsift: bring the photo to a central square of this side. "
         f"Default: {default}.",
     )
@@ -139,7 +161,7 @@ def seed(command: Command) -> Command:
     return click.option(
         "--seed",
         metavar="N",
-        type=click.IntRange(min=0),
+        type=Whole(min=0),
         default=0,
         show_default=True,
         help="Same seed, same result on the same machine.",
@@ -271,17 +293,24 @@ def check_new_file(path: Path, overwrite: bool, option: str) -> None:
         raise PreimageError(f"{path} is a folder; a file was expected: choose another {option}.")
     if path.exists() and not overwrite:
         raise PreimageError(f"{path} exists: choose another {option}, or give --overwrite.")
-    parent = path.absolute().parent
-    while not parent.exists():
-        parent = parent.parent
-    if not parent.is_dir() or not os.access(parent, os.W_OK):
-        raise PreimageError(f"{path} can't be written in {parent}: choose another {option}.")
+    if (why := obstacle(path)) is not None:
+        raise PreimageError(f"{path} can't be written: {why}. Choose another {option}.")
 
 
-def free_folder(name: str) -> Path:
-    """`preimage-out/NAME`, or with -2, -3 ... behind it where that is taken."""
-    safe = re.sub(r"[^\w.-]+", "-", name)
+def check_suffix(path: Path, suffix: str, option: str) -> None:
+    """Refuse a name for a file of one format that does not say so.
+
+    Raises:
+        UsageError: if it ends in anything else.
+    """
+    if path.suffix.lower() != suffix:
+        raise UsageError(f"{option} {path}: a name that ends in {suffix} was expected.")
+
+
+def free_folder(*words: str | None) -> Path:
+    """`preimage-out/WORD-WORD`, or with -2, -3 ... behind it where that is taken."""
+    name = "-".join(safe_name(word) for word in words if word)
     parent, number = Path("preimage-out"), 1
-    while (place := parent / (safe if number == 1 else f"{safe}-{number}")).exists():
+    while (place := parent / (name if number == 1 else f"{name}-{number}")).exists():
         number += 1
     return place

@@ -24,22 +24,25 @@ def rerun(*, folder: Path, out: Path | None, overwrite: bool, device: str, as_js
     Example:
       preimage rerun preimage-out/cat-efficientnet-lite0-block05 --out again
     """
+    from preimage.files import printable
     from preimage.recipes.rerun import rerun as search
     from preimage.search.result import check_new_folder, load_record
 
     original = load_record(folder)
     if out is not None:
         check_new_folder(out, overwrite)
-    with console.watching(f"rerun of {folder}") as bars:
+    with console.watching(f"rerun of {printable(folder)}") as bars:
         result = search(folder, options.chosen_device(device), bars)
     if out is not None:
         result.save(out, overwrite)
     if as_json:
         console.print_records([result.record])
         return
-    click.echo(f"relative error  {console.percent(original['relative_error'])} in {folder}")
+    click.echo(
+        f"relative error  {console.percent(original['relative_error'])} in {printable(folder)}"
+    )
     click.echo(f"relative error  {console.percent(result.relative_error)} now")
     for warning in result.record["warnings"]:
         click.echo(f"warning         {warning}")
     if out is not None:
-        click.echo(f"result: {out}")
+        click.echo(f"result: {printable(out)}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -19,10 +18,14 @@ def check_fidelity(fidelity: float) -> None:
     """Refuse a C that is no weight.
 
     Raises:
-        UsageError: if it is negative, infinite or not a number.
+        UsageError: if it is negative, not a number, or too large for float32.
     """
-    if not (math.isfinite(fidelity) and fidelity >= 0):
-        raise UsageError(f"fidelity C must be a number of at least 0, got {fidelity:g}.")
+    if not 0 <= fidelity <= MAX_FIDELITY:
+        at_most = f" and at most {MAX_FIDELITY:g}" if fidelity > MAX_FIDELITY else ""
+        raise UsageError(f"fidelity C must be a number of at least 0{at_most}, got {fidelity:g}.")
+
+
+MAX_FIDELITY = 1e30
 
 
 @dataclass(frozen=True)

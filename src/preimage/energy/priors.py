@@ -27,6 +27,17 @@ def _require(ok: bool, what: str, got: float) -> None:
         raise UsageError(f"{what}, got {got:g}.")
 
 
+def _require_power(base: float, exponent: float, name: str) -> None:
+    """Refuse an exponent at which the sums over pixels leave float32."""
+    if abs(exponent * math.log10(base)) > MAX_DIGITS:
+        raise UsageError(
+            f"{name} = {exponent:g} is too large: {base:g}^{name} must be below 1e{MAX_DIGITS}."
+        )
+
+
+MAX_DIGITS = 30
+
+
 class Prior(ABC):
     """A function R of the whole canvas with one value per problem.
 
@@ -79,6 +90,7 @@ class BoundedRange(Prior):
     def __post_init__(self) -> None:
         _require(self.alpha >= 2, "alpha of Eq. 5 must be a number of at least 2", self.alpha)
         _require(self.B > 0, "B of Eq. 5 must be a positive number", self.B)
+        _require_power(self.B, self.alpha, "alpha")
 
     def value(self, image: Tensor) -> Tensor:
         return (squared_length(image) * self.B**-2).pow(self.alpha / 2).flatten(1).mean(1)
@@ -122,6 +134,7 @@ class TotalVariation(Prior):
     def __post_init__(self) -> None:
         _require(self.beta >= 1, "beta of TV^beta must be a number of at least 1", self.beta)
         _require(self.V > 0, "V of TV^beta must be a positive number", self.V)
+        _require_power(self.V, self.beta, "beta")
 
     def value(self, image: Tensor) -> Tensor:
         return self._power(*_differences(image)).flatten(1).sum(1) * self._normalizer(image)

@@ -36,13 +36,17 @@ def lpips(image: Tensor, other: Tensor, mean: Sequence[float]) -> Tensor:
         image, other: `[N, 3, H, W]` on the canvas scale; colours outside 0-255 are clipped.
         mean: mean colour of that canvas scale.
 
+    Returns:
+        The distances, on the CPU, where they are computed.
+
     Raises:
         PreimageError: if the weights (`alexnet-conv`) can't be had.
 
     Source: version 0.1 of the authors' weights, net `alex`, with the linear layers.
     """
     distance = torch.zeros(len(image))
-    pairs = zip(_features(image, mean), _features(other, mean), _linear_layers(), strict=True)
+    features = (_features(images.cpu(), mean) for images in (image, other))
+    pairs = zip(*features, _linear_layers(), strict=True)
     for first, second, weight in pairs:
         difference = (_normalized(first) - _normalized(second)).square()
         distance += (difference * weight).sum(1).mean((1, 2))

@@ -87,9 +87,9 @@ def invert(
     """
     if (images is None) == (code is None):
         raise UsageError("give either images or a code to invert, not both and not neither.")
-    if restarts < 1 or seed < 0:
+    if not (isinstance(restarts, int) and restarts >= 1 and isinstance(seed, int) and seed >= 0):
         raise UsageError(
-            f"restarts must be at least 1 and seed at least 0, got {restarts} and {seed}."
+            f"restarts must be at least 1 and seed at least 0, got {restarts!r} and {seed!r}."
         )
     if seed + restarts > 2**63:
         raise UsageError(f"seeds must be below 2^63, got {seed} with {restarts} restarts.")
@@ -97,6 +97,8 @@ def invert(
     view = view_for(representation, size, None if array is None else array.shape)
     if settings is None:
         settings = settings_for(representation, preset, view=view, **overrides)
+    elif overrides or preset != "best":
+        raise UsageError("give either whole settings or a preset with overrides, not both.")
     single = restarts == 1 and (images is None or isinstance(images, str | Path | Image.Image))
     if images is None:
         assert array is not None  # one of the two was given

@@ -39,7 +39,6 @@ def _paper(
     return Settings(
         preset="paper",
         fidelity=fidelity,
-        jitter=jitter,
         alpha=alpha,
         canvas=PixelCanvas(B_plus=160.0),
         step_rule=WindowedAdaGrad(eta=view[0] * view[1] * 0.05 * 80.0**2 / alpha),
@@ -90,9 +89,7 @@ def _best(
     return Settings(
         preset="best",
         fidelity=fidelity,
-        jitter=jitter,
         alpha=alpha,
-        B_plus=None,
         canvas=SpectralCanvas(exponent=depth.exponent, amplitude=0.01, range=depth.range),
         step_rule=NormalizedMomentum(depth.rate),
         stages=(Stage(140, jitter=jitter), Stage(110), Stage(100, decay="cosine")),
@@ -104,8 +101,8 @@ def _quick(
 ) -> Settings:
     settings = _best(representation, view, fidelity, jitter, alpha).scaled_to(100)
     # So few iterations have no time for a long momentum.
-    step_rule = NormalizedMomentum(_depth_of(representation, view).rate, rho=0.8)
-    return replace(settings, preset="quick", step_rule=step_rule)
+    assert isinstance(settings.step_rule, NormalizedMomentum)
+    return replace(settings, preset="quick", step_rule=replace(settings.step_rule, rho=0.8))
 
 
 PRESETS: tuple[Preset, ...] = (

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
-from preimage.errors import PreimageError, UsageError
+from preimage.errors import PreimageError, UsageError, one_line
+from preimage.models import catalogue as models
 from preimage.recipes.codes import load_code
 from preimage.recipes.inversion import Observer, invert, versions
 from preimage.recipes.settings import Settings
 from preimage.representations import Representation, representation
+from preimage.representations.catalogue import hand_crafted
 from preimage.search.result import RECORD, Result, load_record
 
 REFERENCE = "reference.png"
@@ -25,7 +29,7 @@ def rerun(folder: str | Path, device: str = "cpu", callbacks: Sequence[Observer]
 
     A result that was searched alone comes out with the same bytes on the same machine, device and
     versions; one of a batch up to the rounding of batched kernels. What differs from then is named
-    in the record's `warnings`.
+    in the record's `warnings`. A result of a module of your own can't be had from its folder.
 
     Args:
         folder: a result folder: `result.json` beside `reference.png` or `code.npy`.
@@ -36,41 +40,75 @@ def rerun(folder: str | Path, device: str = "cpu", callbacks: Sequence[Observer]
         A new `Result`, whose record keeps the original image, seed and restart.
 
     Raises:
-        PreimageError: if the folder is no result folder of this version, or its weights can't be
-            had.
+        PreimageError: if the folder is no result folder of this version, is damaged, or was made
+            with a module of your own, or its weights can't be had.
 
     Example:
         >>> from preimage.recipes.rerun import rerun
         >>> rerun("out").relative_error                                      # doctest: +SKIP
     """
     record = load_record(folder)
-    settings = Settings.from_dict(_part(folder, record, "settings"))
-    phi = _representation(folder, record).to(device)
-    seed, restart = (_whole_number(folder, record, key) for key in ("seed", "restart"))
-    result = invert(
-        phi,
-        **_target(Path(folder), phi),
-        settings=settings,
-        seed=seed + restart,
-        callbacks=callbacks,
-    )
+    with _named(folder), _readable():
+        settings = Settings.from_dict(_part(record, "settings"))
+        phi = _representation(record)
+        seed, restart = (_whole_number(record, key) for key in ("seed", "restart"))
+        original = {"image": _origin(record), "seed": seed, "restart": restart}
+        _check_error(record)
+    phi = phi.to(device)
+    with _named(folder):
+        result = invert(
+            phi,
+            **_target(Path(folder), phi),
+            settings=settings,
+            seed=seed + restart,
+            callbacks=callbacks,
+        )
     assert isinstance(result, Result)
-    original = {"image": record.get("image"), "seed": seed, "restart": restart}
     warnings = _differences(record, result.record)
     return replace(result, record={**result.record, **original, "warnings": warnings})
 
 
-def _representation(folder: str | Path, record: Mapping[str, Any]) -> Representation:
-    if record.get("task") != "invert":
-        got = record.get("task")
-        raise PreimageError(f"{folder}: expected an inversion, got {got!r}: it can't be rerun.")
-    saved = _part(folder, record, "representation")
+@contextmanager
+def _named(folder: str | Path) -> Iterator[None]:
+    """Let every refusal name the folder: the fault is in there, not in what was typed."""
     try:
-        options = _part(folder, saved, "options") if "options" in saved else {}
-        return representation(str(saved.get("model")), saved.get("layer"), **options)
-    except UsageError as error:
-        # The folder names it, not the user: the fault is not in what was typed.
-        raise PreimageError(f"{folder}: its representation is not to be had: {error}") from error
+        yield
+    except PreimageError as error:
+        message = str(error)
+        where = "" if message.startswith(str(folder)) else f"{folder}: "
+        raise PreimageError(f"{where}{message}") from error
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    """Refuse what a damaged record makes the parts that are built from it stumble over."""
+    try:
+        yield
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise PreimageError(f"the record is damaged: {one_line(error)}") from error
+
+
+def _representation(record: Mapping[str, Any]) -> Representation:
+    if (task := record.get("task")) != "invert":
+        raise PreimageError(f"expected an inversion, got {_shown(task)}: it can't be rerun.")
+    saved = _part(record, "representation")
+    model, layer = saved.get("model"), saved.get("layer")
+    if not isinstance(model, str):
+        raise _damaged("model", model)
+    if not isinstance(layer, str | None):
+        raise _damaged("layer", layer)
+    if hand_crafted(model) is None and not _is_network(model):
+        raise PreimageError("made with a module of your own: call pi.invert with it.")
+    options = _part(saved, "options") if "options" in saved else {}
+    return representation(model, layer, **options)
+
+
+def _is_network(model: str) -> bool:
+    try:
+        models.resolve(model)
+    except UsageError:
+        return False
+    return True
 
 
 def _target(folder: Path, phi: Representation) -> dict[str, Any]:
@@ -98,29 +136,61 @@ def _size(picture: Path) -> tuple[int, int]:
         raise PreimageError(f"{picture}: expected a PNG file, got something else") from error
 
 
-def _part(folder: str | Path, record: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+def _shown(value: Any) -> str:
+    """What a record holds, fit to stand in a message."""
+    return one_line(repr(value))
+
+
+def _damaged(key: str, value: Any) -> PreimageError:
+    return PreimageError(f"{RECORD} has {key} {_shown(value)}: the record is damaged.")
+
+
+def _part(record: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     part = record.get(key)
     if not isinstance(part, Mapping):
-        raise PreimageError(f"{Path(folder) / RECORD} has no {key}: the record is damaged.")
+        raise PreimageError(f"{RECORD} has no {key}: the record is damaged.")
     return part
 
 
-def _whole_number(folder: str | Path, record: Mapping[str, Any], key: str) -> int:
+def _whole_number(record: Mapping[str, Any], key: str) -> int:
     number = record.get(key)
     if not isinstance(number, int) or isinstance(number, bool) or number < 0:
-        raise PreimageError(f"{Path(folder) / RECORD} has {key} {number!r}: the record is damaged.")
+        raise _damaged(key, number)
     return number
+
+
+def _origin(record: Mapping[str, Any]) -> Mapping[str, str] | None:
+    """The record's `image`, which the new record and figure take over."""
+    image = record.get("image")
+    texts = isinstance(image, Mapping) and all(isinstance(text, str) for text in image.values())
+    if image is not None and not texts:
+        raise _damaged("image", image)
+    return image
+
+
+def _check_error(record: Mapping[str, Any]) -> None:
+    """Whoever reruns wants to compare the errors of then and now."""
+    error = record.get("relative_error")
+    number = isinstance(error, int | float) and not isinstance(error, bool)
+    if not number or not math.isfinite(float(error or 0)):
+        raise _damaged("relative_error", error)
 
 
 def _differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """What may keep the result from being the same, in words."""
     found = []
-    if (then.get("weights") or {}).get("sha256") != (now.get("weights") or {}).get("sha256"):
+    if _mapping(then, "weights").get("sha256") != _mapping(now, "weights").get("sha256"):
         found.append("the weights are not the file of the original result")
     if then.get("device") != now.get("device"):
-        found.append(f"made on {then.get('device')}, rerun on {now.get('device')}")
-    saved = then.get("versions") or {}
+        found.append(f"made on {one_line(then.get('device'))}, rerun on {now.get('device')}")
+    saved = _mapping(then, "versions")
     for name, version in versions().items():
         if saved.get(name) != version:
-            found.append(f"made with {name} {saved.get(name)}, rerun with {version}")
+            found.append(f"made with {name} {one_line(saved.get(name))}, rerun with {version}")
     return found
+
+
+def _mapping(record: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """A part of a record, empty where there is none."""
+    part = record.get(key)
+    return part if isinstance(part, Mapping) else {}

@@ -46,40 +46,64 @@ class Settings:
         preset: name of the preset these settings began as.
         fidelity: C of Eq. 1.
         alpha, B: exponent and scale of the bounded range (Eq. 5).
-        B_plus: radius of the hard ball (Eq. 6), or None where the canvas bounds colours otherwise.
         beta, V: exponent and scale of TV^β.
-        jitter: T of Eq. 7 of the stages that use it; it sets the size of the canvas.
         canvas, step_rule, stages: the search.
         neighbourhood: side of the central square of cells that counts, or None for all.
         channels: first and one past the last channel that counts, or None for all.
 
     Raises:
-        UsageError: if C or a prior's setting is out of range.
+        UsageError: if C or a prior's setting is out of range, or a part is not what it should be.
     """
 
     preset: str
     fidelity: float
-    jitter: int
     canvas: Canvas
     step_rule: StepRule
     stages: tuple[Stage, ...]
     alpha: float = 6.0
     beta: float = 2.0
     B: float = 80.0
-    B_plus: float | None = 160.0
     V: float = 80.0 / 6.5
     neighbourhood: int | None = None
     channels: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
+        for name, wanted, good in self._checks():
+            if not good:
+                raise UsageError(f"{name} must be {wanted}, got {getattr(self, name)!r}.")
         check_fidelity(self.fidelity)
         # Made once here, because the priors refuse values out of range.
         assert self.priors
+
+    def _checks(self) -> tuple[tuple[str, str, bool], ...]:
+        """Name of a part, what it must be, and whether it is: parts may come from a file."""
+        channels, stages = self.channels, self.stages
+        pair = isinstance(channels, tuple) and len(channels) == 2 and all(map(_whole, channels))
+        staged = isinstance(stages, tuple) and all(isinstance(s, Stage) for s in stages)
+        return (
+            ("preset", "a name", isinstance(self.preset, str)),
+            *((name, "a number", _number(getattr(self, name))) for name in NUMBERS),
+            ("canvas", "a canvas", isinstance(self.canvas, Canvas)),
+            ("step_rule", "a step rule", isinstance(self.step_rule, StepRule)),
+            ("stages", "one or more stages", staged and bool(stages)),
+            ("neighbourhood", "a whole number", _whole(self.neighbourhood, optional=True)),
+            ("channels", "two whole numbers (first, one past the last)", channels is None or pair),
+        )
 
     @property
     def iterations(self) -> int:
         """Iterations of all stages together."""
         return total_iterations(self.stages)
+
+    @property
+    def jitter(self) -> int:
+        """T of Eq. 7 of the stage with the most; the canvas is T − 1 larger than the view."""
+        return max(stage.jitter for stage in self.stages)
+
+    @property
+    def B_plus(self) -> float | None:
+        """Radius of the hard ball (Eq. 6), or None where the canvas bounds colours otherwise."""
+        return self.canvas.B_plus if isinstance(self.canvas, PixelCanvas) else None
 
     @property
     def priors(self) -> tuple[Prior, ...]:
@@ -94,8 +118,9 @@ class Settings:
         return replace(self, stages=scale_stages(self.stages, iterations))
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON: plain values, every part with its `kind`, and the total of iterations."""
-        return {**_plain(self), "iterations": self.iterations}
+        """As JSON: plain values, every part with its `kind`, and what follows from the parts."""
+        derived = {"jitter": self.jitter, "B_plus": self.B_plus, "iterations": self.iterations}
+        return {**_plain(self), **derived}
 
     @staticmethod
     def from_dict(record: Mapping[str, Any]) -> Settings:
@@ -107,16 +132,31 @@ class Settings:
         try:
             values = {field.name: _built(record[field.name]) for field in fields(Settings)}
             return Settings(**values)
-        except (KeyError, TypeError, ValueError, UsageError) as error:
-            raise PreimageError(f"these settings are not from this version: {error}.") from error
+        except (KeyError, TypeError, ValueError, AttributeError, UsageError) as error:
+            raise PreimageError(f"these settings are not from this version: {error}") from error
+
+
+NUMBERS = ("fidelity", "alpha", "beta", "B", "V")
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _whole(value: Any, optional: bool = False) -> bool:
+    return (optional and value is None) or (isinstance(value, int) and not isinstance(value, bool))
 
 
 def _plain(value: Any) -> Any:
-    """Nested dataclasses as dicts with their kind."""
+    """Nested dataclasses as dicts with their kind, by which `_built` finds them again."""
+    if isinstance(value, Settings):
+        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
     if hasattr(value, "__dataclass_fields__"):
-        content = {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
         kind = type(value).__name__
-        return {"kind": kind, **content} if kind in KINDS else content
+        if kind not in KINDS:
+            raise UsageError(f"{kind} is not in KINDS: settings with it can't be saved.")
+        content = {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+        return {"kind": kind, **content}
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
     return value

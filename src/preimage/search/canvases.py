@@ -92,11 +92,11 @@ def _adjoint_spectrum(plane: tuple[int, int], exponent: float, device: torch.dev
 
 @lru_cache(maxsize=16)
 def _colour_basis(channels: int, device: torch.device) -> Tensor:
-    """Decorrelated colours to image channels, `[C, C]`, its longest column of length 1."""
+    """Decorrelated colours to image channels, `[C, C]`, its longest column of length 1/4."""
     if channels != 3:
-        return torch.eye(channels, device=device)
+        return torch.eye(channels, device=device) / 4
     basis = torch.tensor(LUCID_COLOUR, device=device)
-    scaled: Tensor = basis / basis.norm(dim=0).max()
+    scaled: Tensor = basis / (4 * basis.norm(dim=0).max())
     return scaled
 
 
@@ -174,21 +174,22 @@ class SpectralCanvas(Canvas):
         coefficients = torch.view_as_complex(parameters) * spectrum
         full = torch.fft.irfft2(coefficients, s=plane, norm="ortho")
         x = full[..., : shape[-2], : shape[-1]]
-        basis = _colour_basis(int(shape[0]), parameters.device) / 4
+        basis = _colour_basis(int(shape[0]), parameters.device)
         z = (basis @ x.flatten(2)).view(-1, *shape)
-        return RANGES[self.range][0](z, _colour(mean, z))
+        return RANGES[self.range][0](z, _colour(tuple(mean), z.dtype, z.device))
 
     def pull_back(self, gradient: Tensor, image: Tensor, mean: Sequence[float]) -> Tensor:
-        gradient = RANGES[self.range][1](gradient, image, _colour(mean, image))
-        channels, height, width = image.shape[1:]
-        plane = self.plane(image.shape)
-        basis = _colour_basis(channels, image.device).T / 4
-        full = gradient.new_zeros(len(gradient), channels, *plane)
-        full[..., :height, :width] = (basis @ gradient.flatten(2)).view_as(gradient)
-        spectrum = torch.fft.rfft2(full, norm="ortho")
+        colour = _colour(tuple(mean), image.dtype, image.device)
+        gradient = RANGES[self.range][1](gradient, image, colour)
+        channels, plane = image.shape[1], self.plane(image.shape)
+        decorrelated = _colour_basis(channels, image.device).T @ gradient.flatten(2)
+        # The transform pads with zeros up to the plane: the adjoint of the crop.
+        spectrum = torch.fft.rfft2(decorrelated.view_as(gradient), s=plane, norm="ortho")
         spectrum *= _adjoint_spectrum(plane, self.exponent, image.device)
         return torch.view_as_real(spectrum)
 
 
-def _colour(mean: Sequence[float], like: Tensor) -> Tensor:
-    return torch.as_tensor(mean, dtype=like.dtype, device=like.device).view(1, -1, 1, 1)
+@lru_cache(maxsize=16)
+def _colour(mean: tuple[float, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+    """The mean colour, `[1, C, 1, 1]`; kept, so that the loop copies nothing to the device."""
+    return torch.tensor(mean, dtype=dtype, device=device).view(1, -1, 1, 1)

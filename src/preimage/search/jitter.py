@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -26,13 +26,15 @@ class Views:
         self.view = view
         self.margin = (canvas[0] - view[0], canvas[1] - view[1])
 
-    def places(self, stage: Stage, generators: Sequence[torch.Generator]) -> list[list[list[int]]]:
-        """Top-left corners of a stage: iteration, problem, (row, column)."""
+    def places(
+        self, stage: Stage, generators: Sequence[torch.Generator]
+    ) -> Iterator[list[list[int]]]:
+        """Top-left corners of a stage, iteration by iteration: problem, (row, column)."""
         shape = (stage.iterations, 2)
         draws = [torch.randint(stage.jitter, shape, generator=g) for g in generators]
         start = torch.tensor([(m - stage.jitter + 1) // 2 for m in self.margin])
-        places: list[list[list[int]]] = (torch.stack(draws, dim=1) + start).tolist()
-        return places
+        for places in torch.stack(draws, dim=1) + start:
+            yield places.tolist()
 
     def centre(self, count: int) -> list[list[int]]:
         """The centre crop for every problem."""

@@ -163,10 +163,12 @@ class _Loop:
         good = torch.isfinite(self.trace[: self.iteration, :, 0]).all(1)
         if not bool(good.all()):
             first = int((~good).nonzero()[0]) + 1
-            raise PreimageError(
-                f"the energy is not finite from iteration {first} on: lower the step rule's rate, "
-                "or check that the representation is finite and differentiable."
+            remedy = (
+                "lower C, alpha or beta, or check that the representation is finite."
+                if first == 1
+                else "lower the step rule's rate, or check that the representation is finite."
             )
+            raise PreimageError(f"the energy is not finite from iteration {first} on: {remedy}")
 
     def _final_terms(self, image: Tensor, view: Tensor) -> Tensor:
         terms = self.energy.evaluate(image, view)

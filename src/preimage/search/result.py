@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +16,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from preimage.errors import PreimageError
+from preimage.errors import PreimageError, one_line
+from preimage.files import obstacle, printable, reason, safe_name, umask
 from preimage.images import Tile, contact_sheet
 
 SCHEMA = 1
@@ -111,7 +111,8 @@ class Result:
             for iteration, row in enumerate(self.trace.tolist(), start=1):
                 writer.writerow((iteration, *(f"{value:.9g}" for value in row)))
         text = json.dumps(self.record, indent=1, ensure_ascii=False, allow_nan=False)
-        (folder / RECORD).write_text(text + "\n", encoding="utf-8")
+        # A path may hold bytes that are no text; their escapes are JSON's own.
+        (folder / RECORD).write_bytes((text + "\n").encode("utf-8", "backslashreplace"))
 
     def _repr_png_(self) -> bytes:
         buffer = io.BytesIO()
@@ -123,8 +124,8 @@ def check_new_folder(folder: str | Path, overwrite: bool = False) -> None:
     """Refuse a place where results can't be written, before any time is spent on them.
 
     Raises:
-        PreimageError: if the folder holds something (unless `overwrite`), is a file, or its parent
-            can't be written.
+        PreimageError: if the folder holds something (unless `overwrite`), or it or a parent is a
+            file or can't be written.
     """
     path = Path(folder)
     if path.exists() and not path.is_dir():
@@ -135,13 +136,8 @@ def check_new_folder(folder: str | Path, overwrite: bool = False) -> None:
         raise PreimageError(
             f"{path} exists and is not empty: choose another --out, or give --overwrite."
         )
-    parent = path.absolute().parent
-    while not parent.exists():
-        parent = parent.parent
-    if not parent.is_dir() or not os.access(parent, os.W_OK):
-        raise PreimageError(
-            f"{path} can't be written: no permission in {parent}. Choose another --out."
-        )
+    if (why := obstacle(path)) is not None:
+        raise PreimageError(f"{path} can't be written: {why}. Choose another --out.")
 
 
 @contextmanager
@@ -167,18 +163,12 @@ def new_folder(folder: str | Path, overwrite: bool = False) -> Iterator[Path]:
         ) from error
     try:
         yield partial
-        partial.chmod(0o777 & ~_umask())
+        partial.chmod(0o777 & ~umask())
         _replace(partial, path)
     except OSError as error:
         raise PreimageError(f"{path} can't be written: {error.strerror}.") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _replace(partial: Path, path: Path) -> None:
@@ -202,13 +192,27 @@ def load_record(folder: str | Path) -> dict[str, Any]:
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise PreimageError(f"{folder} holds no {RECORD}: a result folder was expected.") from None
-    except (OSError, ValueError) as error:
-        raise PreimageError(f"{path} can't be read as a record: {error}") from error
+        raise PreimageError(f"{folder} {_what_it_holds(Path(folder))}") from None
+    except OSError as error:
+        raise PreimageError(f"{path} can't be read as a record: {reason(error)}.") from error
+    except (ValueError, RecursionError) as error:
+        raise PreimageError(f"{path} can't be read as a record: {one_line(error)}") from error
     if not isinstance(record, dict) or record.get("schema") != SCHEMA:
         got = record.get("schema") if isinstance(record, dict) else type(record).__name__
-        raise PreimageError(f"{path} has schema {got!r}; this version reads schema {SCHEMA}.")
+        raise PreimageError(
+            f"{path} has schema {one_line(repr(got))}; this version reads schema {SCHEMA}."
+        )
     return record
+
+
+def _what_it_holds(folder: Path) -> str:
+    """What to say of a folder without a record: its subfolders may have them."""
+    within = sorted(folder.glob(f"*/{RECORD}"))
+    if not within:
+        return f"holds no {RECORD}: a result folder was expected."
+    several = "several results" if len(within) > 1 else "a result in a folder of its own"
+    one = folder / printable(within[0].parent.name)
+    return f"holds {several}: preimage rerun {one}"
 
 
 def save_all(results: Sequence[Result], folder: str | Path, overwrite: bool = False) -> Path:
@@ -229,7 +233,7 @@ def folder_names(results: Sequence[Result]) -> list[str]:
     for i, result in enumerate(results):
         image = result.record["image"]
         stem = Path(image["path"]).stem if image and image.get("path") else "code"
-        names.append(f"{i:03d}-{stem}-restart{result.record['restart']}")
+        names.append(f"{i:03d}-{safe_name(stem)}-restart{result.record['restart']}")
     return names
 
 

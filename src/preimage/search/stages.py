@@ -66,8 +66,8 @@ def scale_stages(stages: Sequence[Stage], iterations: int) -> tuple[Stage, ...]:
         >>> [s.iterations for s in scale_stages([Stage(300, jitter=4), Stage(50)], 70)]
         [60, 10]
     """
-    if iterations < 1:
-        raise UsageError(f"iterations must be a whole number of at least 1, got {iterations}.")
+    if not isinstance(iterations, int) or iterations < 1:
+        raise UsageError(f"iterations must be a whole number of at least 1, got {iterations!r}.")
     kept = stages[:iterations]
     total = total_iterations(kept)
     ends, scaled, done = 0, [], 0

@@ -75,6 +75,12 @@ class WindowedAdaGrad(StepRule):
         parameters.add_(m)
 
 
+def _moments(parameters: Tensor) -> State:
+    """First and second moments, and room for the root of the second."""
+    zeros = torch.zeros_like
+    return {"t": 0, "m": zeros(parameters), "v": zeros(parameters), "root": zeros(parameters)}
+
+
 @dataclass(frozen=True)
 class Adam(StepRule):
     """Adam (Kingma & Ba 2015), with the bias correction of both moments.
@@ -97,8 +103,7 @@ class Adam(StepRule):
     epsilon: float = 1e-12
 
     def begin(self, parameters: Tensor) -> State:
-        zeros = torch.zeros_like
-        return {"t": 0, "m": zeros(parameters), "v": zeros(parameters), "root": zeros(parameters)}
+        return _moments(parameters)
 
     def step_(
         self, parameters: Tensor, gradient: Tensor, energy: Tensor, rate: float, state: State
@@ -118,7 +123,7 @@ class Adam(StepRule):
 class NormalizedMomentum(StepRule):
     """Each coordinate's gradient is normalized first, then averaged into a momentum.
 
-    v ← β₂v + (1−β₂)g²,  m ← ρm + (1−ρ)·g/√v̂,  x ← x − rate · m
+    v ← β₂v + (1−β₂)g²,  m ← ρm + (1−ρ)·g/√v̂ with v̂ = v/(1−β₂ᵗ),  x ← x − rate · m
 
     Unlike Adam, which averages raw gradients and divides the average, one large gradient can't
     dominate the momentum for long, and a coordinate whose gradient changes sign comes to rest by
@@ -138,8 +143,7 @@ class NormalizedMomentum(StepRule):
     epsilon: float = 1e-12
 
     def begin(self, parameters: Tensor) -> State:
-        zeros = torch.zeros_like
-        return {"t": 0, "m": zeros(parameters), "v": zeros(parameters), "root": zeros(parameters)}
+        return _moments(parameters)
 
     def step_(
         self, parameters: Tensor, gradient: Tensor, energy: Tensor, rate: float, state: State
