@@ -128,6 +128,17 @@ def test_damaged_settings_are_refused(fails, saved, changes):
     assert fails(1, "rerun", saved).startswith("preimage: saved: ")
 
 
+@pytest.mark.parametrize("value", ["x", None, [], True, float("inf")], ids=str)
+@pytest.mark.parametrize(("part", "key"), [("step_rule", "rho"), ("stages", "jitter")])
+def test_damaged_numbers_deep_in_the_settings_are_refused(fails, saved, part, key, value):
+    settings = json.loads((saved / "result.json").read_text())["settings"]
+    inner = settings[part][0] if part == "stages" else settings[part]
+    assert key in inner
+    inner[key] = value
+    edit(saved, settings=settings)
+    assert fails(1, "rerun", saved).startswith("preimage: saved: ")
+
+
 def test_a_module_of_your_own_is_not_in_the_folder(fails, saved):
     edit(saved, representation={"model": "module", "layer": "conv1"})
     message = fails(1, "rerun", saved)

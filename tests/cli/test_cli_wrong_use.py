@@ -165,8 +165,8 @@ def test_codes_are_npy(fails, photo, name):
 @pytest.mark.parametrize(
     "words",
     [
-        ("invert", ""), ("rerun", ""), ("encode", "", "--out", "c.npy"), ("glyph", "", "--out", "a"),
-        ("invert", "--code", ""), ("invert", "photo.jpg", "--out", ""),
+        ("invert", ""), ("rerun", ""), ("encode", "", "--out", "c.npy"),
+        ("glyph", "", "--out", "p"), ("invert", "--code", ""), ("invert", "photo.jpg", "--out", ""),
     ],
 )  # fmt: skip
 def test_an_empty_name_is_none(fails, words):

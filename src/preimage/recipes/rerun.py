@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,7 @@ def rerun(folder: str | Path, device: str = "cpu", callbacks: Sequence[Observer]
     record = load_record(folder)
     with _named(folder), _readable():
         settings = Settings.from_dict(_part(record, "settings"))
+        _check_numbers(settings)
         phi = _representation(record)
         seed, restart = (_whole_number(record, key) for key in ("seed", "restart"))
         original = {"image": _origin(record), "seed": seed, "restart": restart}
@@ -86,6 +87,23 @@ def _readable() -> Iterator[None]:
         yield
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise PreimageError(f"the record is damaged: {one_line(error)}") from error
+
+
+def _check_numbers(part: Any) -> None:
+    """Refuse settings whose numbers are none; a step rule does not look until it steps."""
+    if isinstance(part, tuple):
+        for item in part:
+            _check_numbers(item)
+    if not is_dataclass(part):
+        return
+    for field in fields(part):
+        value = getattr(part, field.name)
+        # Names of types, as all annotations are here.
+        if field.type in ("int", "float"):
+            number = isinstance(value, int if field.type == "int" else int | float)
+            if not number or isinstance(value, bool) or not math.isfinite(value):
+                raise _damaged(field.name, value)
+        _check_numbers(value)
 
 
 def _representation(record: Mapping[str, Any]) -> Representation:
