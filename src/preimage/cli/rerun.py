@@ -18,13 +18,14 @@ def rerun(*, folder: Path, out: Path | None, overwrite: bool, device: str, as_js
     """Search once more for the result saved in DIR, with its own settings and seed.
 
     A result that was searched alone comes out the same, byte for byte, on the same machine and
-    versions. The errors of both are printed.
+    versions. What was measured then and now is printed.
 
     \b
     Example:
       preimage rerun preimage-out/cat-efficientnet-lite0-block05 --out again
     """
     from preimage.files import printable
+    from preimage.recipes.records import headline
     from preimage.recipes.rerun import rerun as search
     from preimage.search.result import check_new_folder, load_record
 
@@ -38,10 +39,9 @@ def rerun(*, folder: Path, out: Path | None, overwrite: bool, device: str, as_js
     if as_json:
         console.print_records([result.record])
         return
-    click.echo(
-        f"relative error  {console.percent(original['relative_error'])} in {printable(folder)}"
-    )
-    click.echo(f"relative error  {console.percent(result.relative_error)} now")
+    name, then = headline(original)
+    click.echo(f"{name:<15} {then} in {printable(folder)}")
+    click.echo(f"{name:<15} {result.headline[1]} now")
     for warning in result.record["warnings"]:
         click.echo(f"warning         {warning}")
     if out is not None:

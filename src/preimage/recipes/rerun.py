@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
@@ -14,7 +14,8 @@ from PIL import Image
 from preimage.errors import PreimageError, UsageError, one_line
 from preimage.models import catalogue as models
 from preimage.recipes.codes import load_code
-from preimage.recipes.inversion import Observer, invert, versions
+from preimage.recipes.inversion import invert
+from preimage.recipes.records import Observer, headline, name_of, versions
 from preimage.recipes.settings import Settings
 from preimage.representations import Representation, representation
 from preimage.representations.catalogue import hand_crafted
@@ -53,20 +54,42 @@ def rerun(folder: str | Path, device: str = "cpu", callbacks: Sequence[Observer]
         _check_numbers(settings)
         phi = _representation(record)
         seed, restart = (_whole_number(record, key) for key in ("seed", "restart"))
-        original = {"image": _origin(record), "seed": seed, "restart": restart}
-        _check_error(record)
+        image = _origin(record)
+        _check_headline(record)
     phi = phi.to(device)
     with _named(folder):
-        result = invert(
-            phi,
-            **_target(Path(folder), phi),
-            settings=settings,
-            seed=seed + restart,
-            callbacks=callbacks,
-        )
-    assert isinstance(result, Result)
+        again = TASKS[record["task"]]
+        result = again(Path(folder), record, phi, settings, seed + restart, callbacks)
+    original = {"image": image, "seed": seed, "restart": restart}
     warnings = _differences(record, result.record)
-    return replace(result, record={**result.record, **original, "warnings": warnings})
+    return replace(
+        result,
+        record={**result.record, **original, "warnings": warnings},
+        name=name_of(image, result.name),
+    )
+
+
+Again = Callable[
+    [Path, Mapping[str, Any], Representation, Settings, int, Sequence[Observer]], Result
+]
+
+
+def _invert(
+    folder: Path,
+    record: Mapping[str, Any],
+    phi: Representation,
+    settings: Settings,
+    seed: int,
+    callbacks: Sequence[Observer],
+) -> Result:
+    target = _target(folder, phi)
+    result = invert(phi, **target, settings=settings, seed=seed, callbacks=callbacks)
+    assert isinstance(result, Result)
+    return result
+
+
+TASKS: dict[str, Again] = {"invert": _invert}
+"""How each task is done once more: from the folder, its record and what was read from it."""
 
 
 @contextmanager
@@ -107,8 +130,8 @@ def _check_numbers(part: Any) -> None:
 
 
 def _representation(record: Mapping[str, Any]) -> Representation:
-    if (task := record.get("task")) != "invert":
-        raise PreimageError(f"expected an inversion, got {_shown(task)}: it can't be rerun.")
+    if (task := record.get("task")) not in TASKS:
+        raise PreimageError(f"expected {', '.join(TASKS)}, got {_shown(task)}: it can't be rerun.")
     saved = _part(record, "representation")
     model, layer = saved.get("model"), saved.get("layer")
     if not isinstance(model, str):
@@ -186,12 +209,12 @@ def _origin(record: Mapping[str, Any]) -> Mapping[str, str] | None:
     return image
 
 
-def _check_error(record: Mapping[str, Any]) -> None:
-    """Whoever reruns wants to compare the errors of then and now."""
-    error = record.get("relative_error")
-    number = isinstance(error, int | float) and not isinstance(error, bool)
-    if not number or not math.isfinite(float(error or 0)):
-        raise _damaged("relative_error", error)
+def _check_headline(record: Mapping[str, Any]) -> None:
+    """Whoever reruns wants to compare what was measured then and now."""
+    try:
+        headline(record)
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        raise PreimageError(f"{RECORD} has no figure to compare with: {one_line(error)}") from error
 
 
 def _differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
