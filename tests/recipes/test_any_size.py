@@ -77,13 +77,12 @@ def test_every_preset_finds_an_image_with_a_closer_code(model: str, preset: str)
 
 @every_model
 def test_a_problem_in_a_batch_ends_as_alone(model: str) -> None:
-    photos = [picture(seed) for seed in range(3)]
+    photos = [picture(seed) for seed in range(8)]
     phi = pi.representation(model)
-    # At the default size; in some others the FFT of a batch rounds otherwise.
-    together = pi.invert(phi, photos, iterations=8)
+    together = pi.invert(phi, photos, size=64, iterations=100)
     assert isinstance(together, list)
     for photo, result in zip(photos, together, strict=True):
-        alone = pi.invert(phi, photo, iterations=8)
+        alone = pi.invert(phi, photo, size=64, iterations=100)
         assert result.relative_error == pytest.approx(alone.relative_error, rel=1e-3)
 
 

@@ -25,7 +25,7 @@ from preimage.images import (
     to_pixels,
 )
 from preimage.metrics import ClassScore, top_classes
-from preimage.recipes.presets import settings_for
+from preimage.recipes.presets import representation_for, settings_for
 from preimage.recipes.settings import Settings
 from preimage.recipes.views import view_for
 from preimage.representations import Representation
@@ -96,6 +96,7 @@ def invert(
     array = None if code is None else as_array(code)
     view = view_for(representation, size, None if array is None else array.shape)
     if settings is None:
+        representation = representation_for(representation, preset)
         settings = settings_for(representation, preset, view=view, **overrides)
     elif overrides or preset != "best":
         raise UsageError("give either whole settings or a preset with overrides, not both.")

@@ -392,6 +392,7 @@ class Hog(GreyRepresentation):
             raise UsageError(f"there is no HOG {model!r}; {nearest(model, VARIANTS)}")
         variant = VARIANTS[model]
         choices = GRADIENTS if variant.surrogate else ("exact",)
+        self._open = gradient is None
         gradient = choices[0] if gradient is None else gradient
         if gradient not in choices:
             known = nearest(str(gradient), choices)
@@ -402,6 +403,10 @@ class Hog(GreyRepresentation):
         self._assignment = variant.assignment
         exact = variant.surrogate is None or gradient == "exact"
         self._derivative = variant.assignment if exact else variant.surrogate
+
+    def as_published(self) -> Hog:
+        # What was asked for by name stays.
+        return Hog(self.model, self.cell, "exact") if self._open else self
 
     def codes(self, planes: Tensor) -> Tensor:
         cells = cells_of(*planes.shape[1:], self.cell, planes.dtype, planes.device)
