@@ -370,7 +370,8 @@ class Hog(GreyRepresentation):
 
     Hard bins leave the gradient of `hog` blind to which orientation a pixel is nearly in.
     `straight-through` computes the code with the hard bins and its derivatives as if shares were
-    bilinear, on which a search can act; `exact` is the derivative, almost everywhere.
+    bilinear, on which a search can act; `exact` is the derivative, almost everywhere. Where it is
+    left open it is the former, and the preset `paper` takes the latter.
 
     Args:
         model: `hog`, `hogb` or `hog-relu`.
