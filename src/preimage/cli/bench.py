@@ -23,7 +23,8 @@ from preimage.errors import UsageError
     type=click.Choice(["pixel", "spectral"]),
     default="spectral",
     show_default=True,
-    help="What is searched: pixels (preset paper) or a spectrum (preset best).",
+    help="What is searched: pixels (preset paper) or a spectrum (preset best; a pyramid for "
+    "hog, hogb and dsift).",
 )
 @click.option(
     "--iterations",

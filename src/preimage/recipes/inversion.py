@@ -14,7 +14,7 @@ from torch import Tensor
 from preimage.energy import Energy, Euclidean
 from preimage.errors import PreimageError, UsageError
 from preimage.images import as_picture, has_colour, load_photo, to_pixels
-from preimage.recipes.presets import settings_for
+from preimage.recipes.presets import representation_for, settings_for
 from preimage.recipes.records import (
     Classes,
     Observer,
@@ -87,6 +87,7 @@ def invert(
     array = None if code is None else as_array(code)
     view = view_for(representation, size, None if array is None else array.shape)
     if settings is None:
+        representation = representation_for(representation, preset)
         settings = settings_for(representation, preset, view=view, **overrides)
     elif overrides or preset != "best":
         raise UsageError("give either whole settings or a preset with overrides, not both.")
