@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -102,19 +102,19 @@ def invert(
     single = restarts == 1 and (images is None or isinstance(images, str | Path | Image.Image))
     if images is None:
         assert array is not None  # one of the two was given
-        targets = [_Target(None, None, as_code(representation, array, view))]
+        targets = [Target(None, None, as_code(representation, array, view))]
     else:
         photos = [images] if isinstance(images, str | Path | Image.Image) else list(images)
         if not photos:
             raise UsageError("no image was given.")
-        targets = [_Target.of(representation, photo, view[0]) for photo in photos]
+        targets = [Target.of(representation, photo, view[0]) for photo in photos]
     results = _search(
         representation, targets, settings, view, seed, restarts, callbacks, display_stretched
     )
     return results[0] if single else results
 
 
-class _Target:
+class Target:
     """A code to invert, and where it comes from."""
 
     def __init__(
@@ -130,12 +130,12 @@ class _Target:
         self.reference = reference
 
     @staticmethod
-    def of(representation: Representation, source: Photo, size: int) -> _Target:
+    def of(representation: Representation, source: Photo, size: int) -> Target:
         image = representation.photo(source, size)
         reference = as_picture(to_pixels(image, representation.mean))
         grey = f"the photo is in colour; {representation.name} sees its grey values"
         warnings = [grey] if loses_colours(representation, source) else []
-        return _Target(source, image, encode(representation, image), reference, warnings)
+        return Target(source, image, encode(representation, image), reference, warnings)
 
     def origin(self) -> dict[str, str] | None:
         """The record's `image`: path and digest of the file, as far as there is one."""
@@ -250,7 +250,7 @@ def mask_for(settings: Settings, code: Tensor) -> Tensor | None:
 
 def _search(
     representation: Representation,
-    targets: Sequence[_Target],
+    targets: Sequence[Target],
     settings: Settings,
     view: tuple[int, int],
     seed: int,
@@ -275,25 +275,59 @@ def _search(
         seeds=[seed + restart for restart in range(restarts)] * len(targets),
         callbacks=callbacks,
     )
+    return results_of(
+        representation,
+        targets,
+        outcome,
+        settings.to_dict(),
+        seed=seed,
+        restarts=restarts,
+        display_stretched=display_stretched,
+    )
+
+
+def results_of(
+    representation: Representation,
+    targets: Sequence[Target],
+    outcome: Outcome,
+    settings: Mapping[str, Any],
+    *,
+    seed: int = 0,
+    restarts: int = 1,
+    display_stretched: bool = False,
+) -> list[Result]:
+    """What a search, or what stands in for one, has found, with its records; target by target.
+
+    Args:
+        representation: Φ.
+        targets: what was searched for.
+        outcome: `len(targets)·restarts` problems.
+        settings: as JSON, `iterations` among them; a `method` in them is put into the record.
+        seed: of the first restart.
+        restarts: problems of each target.
+        display_stretched: let the figures show each picture with its contrast stretched.
+    """
     classes = _Classes(representation, targets, outcome, restarts)
-    results = []
-    for problem in range(len(codes)):
+    results, iterations = [], int(settings["iterations"])
+    method = {"method": settings["method"]} if "method" in settings else {}
+    for problem in range(len(outcome.view)):
         target, restart = targets[problem // restarts], problem % restarts
         record = {
             "schema": SCHEMA,
             "task": "invert",
+            **method,
             "image": target.origin(),
             "representation": describe(representation, target.code[0]),
             "weights": asdict(representation.weights) if representation.weights else None,
-            "settings": settings.to_dict(),
+            "settings": dict(settings),
             "seed": seed,
             "restart": restart,
             **_measured(outcome, problem),
             "classes": classes.record(problem),
-            "iterations": settings.iterations,
+            "iterations": iterations,
             "seconds": round(outcome.seconds, 3),
-            "seconds_per_iteration": round(outcome.seconds / settings.iterations, 6),
-            "device": str(codes.device),
+            "seconds_per_iteration": round(outcome.seconds / max(1, iterations), 6),
+            "device": str(outcome.view.device),
             "versions": versions(),
             "warnings": list(target.warnings),
         }
@@ -307,7 +341,7 @@ class _Classes:
     def __init__(
         self,
         representation: Representation,
-        targets: Sequence[_Target],
+        targets: Sequence[Target],
         outcome: Outcome,
         restarts: int,
     ) -> None:
@@ -360,7 +394,7 @@ def _measured(outcome: Outcome, problem: int) -> dict[str, Any]:
 def _result(
     record: dict[str, Any],
     representation: Representation,
-    target: _Target,
+    target: Target,
     outcome: Outcome,
     problem: int,
     display_stretched: bool,

@@ -48,6 +48,7 @@ def rerun(folder: str | Path, device: str = "cpu", callbacks: Sequence[Observer]
         >>> rerun("out").relative_error                                      # doctest: +SKIP
     """
     record = load_record(folder)
+    _check_searched(folder, record)
     with _named(folder), _readable():
         settings = Settings.from_dict(_part(record, "settings"))
         _check_numbers(settings)
@@ -67,6 +68,15 @@ def rerun(folder: str | Path, device: str = "cpu", callbacks: Sequence[Observer]
     assert isinstance(result, Result)
     warnings = _differences(record, result.record)
     return replace(result, record={**result.record, **original, "warnings": warnings})
+
+
+def _check_searched(folder: str | Path, record: Mapping[str, Any]) -> None:
+    """Refuse what no search has made: what made it may not be in the folder."""
+    if (method := record.get("method")) is not None:
+        raise PreimageError(
+            f"{folder}: made by {_shown(method)} with a dictionary that is not in the folder: "
+            "use preimage invert --method with its --dictionary."
+        )
 
 
 @contextmanager
