@@ -131,8 +131,11 @@ def beside_the_paper(
         x, y = zip(*known, strict=True)
         axes.plot(x, y, linestyle="", marker="|", markersize=15, markeredgewidth=2.2,
                   color=look(1).colour, label="printed in the paper")  # fmt: skip
+    # A value stands behind its bar, unless the tick is there.
+    room = 0.1 * max([*values, *(value for value, _ in known)])
     for place, value, half, mark in zip(places, values, halves, printed, strict=True):
-        beyond = max(value + half, mark or 0.0)
+        end = value + half
+        beyond = mark if mark is not None and end - room / 4 < mark < end + room else end
         axes.annotate(f"{value:.1f}", (beyond, place), xytext=(7, 0), textcoords="offset points",
                       va="center", fontsize=8, color=INK)  # fmt: skip
     axes.set_yticks(places, labels)

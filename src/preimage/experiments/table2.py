@@ -19,7 +19,7 @@ from preimage.experiments import plots
 from preimage.experiments.cases import Case, Finished, Inversion, Method, identity_of
 from preimage.experiments.experiment import Report, Request
 from preimage.experiments.photos import PhotoTarget
-from preimage.experiments.statistics import estimate
+from preimage.experiments.rows import mean_row
 from preimage.experiments.tables import Column, Row, number, percent
 from preimage.files import sha256_of_file
 from preimage.images import Tile, contact_sheet
@@ -51,6 +51,7 @@ class Entry:
         model: ours.
         printed, interval: what the paper prints, fractions.
         as_published: options by which the preset `paper` gets the authors' form of the code.
+        difference: what they change, in words.
     """
 
     method: str
@@ -59,15 +60,24 @@ class Entry:
     printed: float
     interval: float
     as_published: Mapping[str, Any] = field(default_factory=dict)
+    difference: str = ""
 
 
 ENTRIES: tuple[Entry, ...] = (
     Entry(HOGGLE, "HOG", "hog", 0.601, 0.023),
-    Entry(NATURAL, "HOG", "hog", 0.366, 0.034),
+    Entry(
+        NATURAL, "HOG", "hog", 0.366, 0.034,
+        {"gradient": "exact"},
+        "HOG with the preset paper is searched along its exact derivative, with other presets "
+        "along that of bilinear bins",
+    ),
     Entry(NATURAL, "HOGb", "hogb", 0.116, 0.009),
     Entry(
         NATURAL, "DSIFT", "dsift", 0.094, 0.017,
         {"step": 24, "window": 1.5, "renormalize": False},
+        "DSIFT with the preset paper has the form of the authors' program: a descriptor every 24 "
+        "pixels, a window of 1.5 bins, clamped values left as they are; with other presets "
+        "VLFeat's: every 8 pixels, 2 bins, divided by the norm once more",
     ),
 )  # fmt: skip
 
@@ -188,7 +198,9 @@ def _lines(request: Request) -> tuple[list[Line], tuple[str, ...]]:
         for entry in entries
         if entry.method == NATURAL
     ]
-    first, notes = [], [DSIFT_NOTE] if any(line.entry.as_published for line in searched) else []
+    published = "paper" in _presets(request)
+    notes = [entry.difference for entry in entries if published and entry.difference]
+    first = []
     if any(entry.method == HOGGLE for entry in entries):
         hog = representation("hog", cell=CELL).to(request.device)
         dictionary, note = _dictionary(request)
@@ -197,13 +209,6 @@ def _lines(request: Request) -> tuple[list[Line], tuple[str, ...]]:
     order = {entry.descriptor: place for place, entry in enumerate(ENTRIES)}
     searched.sort(key=lambda line: order[line.entry.descriptor])
     return first + searched, tuple(notes)
-
-
-DSIFT_NOTE = (
-    "DSIFT with the preset paper has the form of the authors' program (a descriptor every 24 "
-    "pixels, window of 1.5 bins, clamped values left as they are); with other presets VLFeat's "
-    "(every 8 pixels, window of 2 bins, divided by the norm once more)"
-)
 
 
 def _searched(entry: Entry, preset: str, request: Request) -> Line:
@@ -221,27 +226,13 @@ def _finish(line: Line, request: Request) -> list[Finished]:
 
 
 def _row(line: Line, found: Sequence[Finished]) -> Row:
-    error = estimate([done.relative_error for done in found])
-    record = found[0].record
-    options = record["representation"].get("options", {})
+    entry = line.entry
     return {
-        "method": line.entry.method,
-        "descriptor": line.entry.descriptor,
-        "model": line.entry.model,
-        "layer": None,
-        "options": ",".join(f"{name}={value}" for name, value in options.items()),
-        "preset": line.preset,
-        "fidelity": record["settings"]["fidelity"],
-        "iterations": record["iterations"],
-        "seed": record["seed"],
-        "count": error.count,
-        "relative_error": error.mean,
-        "interval": error.interval,
-        "squared_error": estimate([done.squared_error for done in found]).mean,
-        "prior": estimate([done.prior for done in found]).mean,
-        "seconds": estimate([done.seconds for done in found]).mean,
-        "paper": line.entry.printed,
-        "paper_interval": line.entry.interval,
+        "method": entry.method,
+        "descriptor": entry.descriptor,
+        **mean_row(found),
+        "paper": entry.printed,
+        "paper_interval": entry.interval,
     }
 
 

@@ -100,7 +100,16 @@ def steps(atoms: int) -> int:
 
 
 def least_side(cell: int) -> int:
-    """Least side of a photo to learn from: a smaller one would be blown up."""
+    """Least side of a photo to learn from, a block's; a smaller one would be blown up.
+
+    Raises:
+        UsageError: if blocks of such cells are larger than what photos are brought to.
+    """
+    if BLOCK * cell > SIZE:
+        raise UsageError(
+            f"blocks of {BLOCK}x{BLOCK} cells of {cell} pixels are larger than the photos, which "
+            f"are brought to {SIZE}x{SIZE}: give --cell {SIZE // BLOCK} or less."
+        )
     return BLOCK * cell
 
 
@@ -132,12 +141,7 @@ def _of_photo(
     hog: Representation, photo: Path, count: int, random: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     cell = int(hog.options["cell"])
-    side = BLOCK * cell
-    if side > SIZE:
-        raise UsageError(
-            f"blocks of {BLOCK}x{BLOCK} cells of {cell} pixels are larger than the photos, which "
-            f"are brought to {SIZE}x{SIZE}: give --cell {SIZE // BLOCK} or less."
-        )
+    side = least_side(cell)
     image = hog.photo(photo, SIZE)
     code = encode(hog, image)[0].numpy()
     patches = sliding_window_view(image[0, 0].numpy(), (side, side))[::cell, ::cell]
