@@ -158,7 +158,7 @@ def test_what_a_killed_run_has_left_is_cleared_away(tmp_path):
 def test_an_output_that_cannot_be_written(tmp_path):
     (tmp_path / "file").touch()
     with (
-        pytest.raises(PreimageError, match="can't be written: .* is a file"),
+        pytest.raises(PreimageError, match=r"can't be written: .* is a file"),
         CaseStore(tmp_path / "file").locked(),
     ):
         pass

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +39,7 @@ def test_series_are_told_apart_without_colour():
     looks = plots.LOOKS
     assert len({(look.marker, look.line) for look in looks}) == len(looks)
     ordered = sorted(luminance(look.colour) for look in looks)
-    assert min(b - a for a, b in zip(ordered, ordered[1:], strict=False)) > 10
+    assert min(b - a for a, b in pairwise(ordered)) > 10
     assert plots.look(len(looks)) == plots.look(0)
 
 

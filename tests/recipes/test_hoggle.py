@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 from safetensors import safe_open
 from safetensors.numpy import save_file
+from scipy.ndimage import gaussian_filter
 
 import preimage as pi
 from preimage.errors import PreimageError, UsageError
@@ -82,8 +83,6 @@ def test_it_shows_the_photo_better_than_noise_does(hog, dictionary, real_photos)
         np.asarray(image.convert("L"), np.float64) for image in (result.reference, result.image)
     )
     # Slow changes of light are not in the code.
-    from scipy.ndimage import gaussian_filter
-
     fine = [image - gaussian_filter(image, 12) for image in (photo, shown)]
     assert np.corrcoef(fine[0].ravel(), fine[1].ravel())[0, 1] > 0.3
 
