@@ -106,6 +106,15 @@ def test_it_is_an_ordinary_result(hog, dictionary, real_photos, tmp_path):
     assert record["settings"]["dictionary"]["atoms"] == 32
     assert record["settings"]["preset"] is None
     assert record["warnings"] == ["the photo is in colour; hog sees its grey values"]
+    searched = pi.invert(hog, picture(), size=64, iterations=1)
+    assert isinstance(searched, pi.Result)
+    assert set(record) == {*searched.record, "method"}
+    settings = ("canvas", "step_rule", "neighbourhood", "channels")
+    assert set(record["settings"]) >= {*searched.record["settings"]} - {*settings}
+    energy = record["energy"]
+    assert set(energy) == set(searched.record["energy"])
+    prior = energy["bounded_range"] + energy["total_variation"]
+    assert energy["total"] == pytest.approx(prior + 100 * record["squared_error"], rel=1e-5)
     header = "iteration,energy,loss,bounded_range,total_variation,relative_error\n"
     assert (tmp_path / "out" / "trace.csv").read_text() == header
     assert result.tiles()[-1].title == "hog hoggle"

@@ -178,6 +178,7 @@ def _applied(
         **priors,
         "B_plus": None,
         "jitter": 1,
+        "stages": [],
         "iterations": 0,
         "dictionary": {"sha256": dictionary.digest, **vars(dictionary.header)},
     }
