@@ -187,7 +187,7 @@ def invert(
     film = recorders[0].gif([result.image for result in results]) if recorders else None
     place = None
     if out is not None or not as_json:
-        place = _save(results, out, overwrite, _words(images, phi))
+        place = _save(results, out, overwrite, _words(images, phi, method))
     if movie is not None and film is not None:
         _write(film, movie)
     if as_json:
@@ -242,12 +242,12 @@ def _check_places(out: Path | None, movie: Path | None, overwrite: bool) -> None
     options.check_new_file(movie, overwrite, "--movie")
 
 
-def _words(images: tuple[Path, ...], phi: Representation) -> tuple[str | None, ...]:
+def _words(images: tuple[Path, ...], phi: Representation, method: str) -> tuple[str | None, ...]:
     """What the name of the folder says for results that were given none."""
     what = f"{len(images)}-images"
     if len(images) <= 1:
         what = images[0].stem if images else "code"
-    return (what, phi.model, phi.layer)
+    return (what, phi.model, phi.layer, None if method == "search" else method)
 
 
 def _save(

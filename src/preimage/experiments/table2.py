@@ -169,7 +169,8 @@ def table2(request: Request) -> Report:
 def figure5(request: Request) -> Report:
     """The pictures of Table 2's cases: photo, glyphs, and what each method makes of the code."""
     preset = request.preset or PRESETS[-1]
-    lines, notes = _lines(replace(request, preset=preset))
+    request = replace(request, preset=preset)
+    lines, notes = _lines(request)
     found = {line.label: _finish(line, request) for line in lines}
     rows = tuple(
         {"photo": done.case.target.name, **_row(line, [done]), "case": done.case.id}
