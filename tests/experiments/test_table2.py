@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ import pytest
 from preimage.errors import PreimageError, UsageError
 from preimage.experiments.experiment import Request
 from preimage.experiments.reproduce import reproduce
-from preimage.experiments.table2 import ENTRIES
+from preimage.experiments.table2 import ENTRIES, PHOTO_COLUMNS
+from preimage.experiments.tables import cells
 from preimage.recipes import hoggle_training as training
 from preimage.recipes.dictionaries import load_dictionary
 from preimage.search.result import load_record
@@ -130,3 +132,15 @@ def test_files_that_are_no_photos_are_in_the_report(request_of, real_photos, tmp
     )
     saved = json.loads((request_of().out / "table2" / "report.json").read_text())
     assert saved == report
+
+
+def test_names_that_are_no_text(request_of, real_photos, tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    name = os.fsdecode(b"bad\xff\n.png")
+    shutil.copy(real_photos / "coffee.png", folder / name)
+    report = reproduce("figure5", request_of(photos=folder))
+    assert {row["photo"] for row in report["rows"]} == {Path(name).stem}
+    rows = (request_of().out / "figure5" / "rows.csv").read_text()
+    assert "bad\\udcff" in rows
+    assert cells(report["rows"], PHOTO_COLUMNS)[0][0] == "bad\\udcff\\n"

@@ -123,10 +123,15 @@ def _write(folder: Path, record: Mapping[str, Any], answer: Report) -> None:
                 figure.save(partial / f"{name}.png")
             else:
                 plots.write(figure, partial / name)
-        (partial / ROWS).write_text(to_csv(answer.rows), encoding="utf-8")
-        (partial / CASES).write_text(to_csv(_index(answer.cases)), encoding="utf-8")
+        (partial / ROWS).write_bytes(_encoded(to_csv(answer.rows)))
+        (partial / CASES).write_bytes(_encoded(to_csv(_index(answer.cases))))
         text = json.dumps(record, indent=1, allow_nan=False)
-        (partial / REPORT).write_text(text + "\n", encoding="utf-8")
+        (partial / REPORT).write_bytes(_encoded(text + "\n"))
+
+
+def _encoded(text: str) -> bytes:
+    """As UTF-8; a file's name may hold bytes that are no text."""
+    return text.encode("utf-8", "backslashreplace")
 
 
 def _index(cases: Sequence[Finished]) -> list[Row]:

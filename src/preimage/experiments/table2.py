@@ -21,7 +21,7 @@ from preimage.experiments.experiment import Report, Request
 from preimage.experiments.photos import PhotoTarget
 from preimage.experiments.rows import mean_row
 from preimage.experiments.tables import Column, Row, number, percent
-from preimage.files import sha256_of_file
+from preimage.files import printable, sha256_of_file
 from preimage.images import Tile, contact_sheet
 from preimage.images.folder import usable
 from preimage.recipes import encode, settings_for
@@ -38,7 +38,7 @@ CELL = 8
 TRAINED_ON = 100
 """Photos that a dictionary is learned from: the last of the folder, the tests are on the first."""
 ILLUSTRATED = 4
-"""Photos of the figure, as many as the paper's has."""
+"""Photos of the figure."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ COLUMNS = (
 )
 
 PHOTO_COLUMNS = (
-    Column("photo", "photo"),
+    Column("photo", "photo", printable),
     Column("method", "method"),
     Column("descriptor", "code"),
     Column("preset", "preset"),
