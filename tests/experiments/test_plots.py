@@ -21,7 +21,7 @@ def example() -> Figure:
         figure, (left, right) = plots.grid(2)
         for index in range(3):
             plots.curve(left, [1, 2, 3], [index, 2, 1], [0.1, None, 0.2], f"C = {index}", index)
-        plots.legend_above(left)
+        plots.legend(figure)
         plots.beside_the_paper(right, ["a", "b"], [60.0, 8.0], [2.0, None], [55.0, None])
     return figure
 
@@ -59,3 +59,9 @@ def test_panels_in_rows(panels, columns, rows):
     page = io.BytesIO()
     figure.savefig(page)
     assert Image.open(page).height > 0
+
+
+def test_one_legend_names_every_series_once():
+    (legend,) = example().legends
+    names = ["C = 0", "C = 1", "C = 2", "measured here", "printed in the paper"]
+    assert sorted(text.get_text() for text in legend.get_texts()) == names

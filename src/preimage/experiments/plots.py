@@ -147,10 +147,13 @@ def beside_the_paper(
     axes.margins(x=0.12)
 
 
-def legend_above(axes: Axes) -> None:
-    """The legend in one line over the axes, where it hides nothing."""
-    count = len(axes.get_legend_handles_labels()[0])
-    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=count, borderaxespad=0.3)
+def legend(figure: Figure) -> None:
+    """One legend for all panels, over them, where it hides nothing."""
+    known = {}
+    for axes in figure.axes:
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            known.setdefault(label, handle)
+    figure.legend(list(known.values()), list(known), loc="outside upper center", ncols=6)
 
 
 def write(figure: Figure, path: Path) -> None:

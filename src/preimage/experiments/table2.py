@@ -305,7 +305,7 @@ def _chart(rows: Sequence[Row]) -> Figure:
         figure, (axes,) = plots.grid(size=(6.0, 1.0 + 0.34 * len(rows)))
         plots.beside_the_paper(axes, labels, [value or 0.0 for value in values], halves, printed)
         axes.set_xlabel("relative error, %")
-        plots.legend_above(axes)
+        plots.legend(figure)
     return figure
 
 
