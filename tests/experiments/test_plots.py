@@ -21,8 +21,8 @@ def example() -> Figure:
         figure, (left, right) = plots.grid(2)
         for index in range(3):
             plots.curve(left, [1, 2, 3], [index, 2, 1], [0.1, None, 0.2], f"C = {index}", index)
-        plots.legend(figure)
         plots.beside_the_paper(right, ["a", "b"], [60.0, 8.0], [2.0, None], [55.0, None])
+        plots.legend(figure)
     return figure
 
 

@@ -149,7 +149,7 @@ def beside_the_paper(
 
 def legend(figure: Figure) -> None:
     """One legend for all panels, over them, where it hides nothing."""
-    known = {}
+    known: dict[str, Any] = {}
     for axes in figure.axes:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
             known.setdefault(label, handle)
