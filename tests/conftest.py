@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import skimage
 import torch
 from hypothesis import settings
-from PIL import Image
-from skimage import data
 
 from preimage.recipes.hoggle_training import train
 from preimage.search import canvases
@@ -47,7 +47,7 @@ def real_photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of six photos that come with scikit-image."""
     folder = tmp_path_factory.mktemp("real-photos")
     for name in ("astronaut", "brick", "chelsea", "coffee", "grass", "gravel"):
-        Image.fromarray(getattr(data, name)()).save(folder / f"{name}.png", compress_level=1)
+        shutil.copy(Path(skimage.__file__).parent / "data" / f"{name}.png", folder)
     return folder
 
 
