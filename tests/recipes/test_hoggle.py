@@ -249,6 +249,12 @@ def test_damaged_files(dictionary, small_dictionary, tmp_path):
     save_file({"a": np.zeros(3)}, path)
     with pytest.raises(PreimageError, match="safetensors without a HOGgle dictionary"):
         load_dictionary(path)
+    with safe_open(small_dictionary, framework="numpy") as file:
+        header = file.metadata()
+    whole_numbers = {"code_atoms": np.zeros((32, 775), np.int32), "pixel_atoms": np.zeros(3)}
+    save_file(whole_numbers, path, header)
+    with pytest.raises(PreimageError, match="code_atoms of int32 where float32 was expected"):
+        load_dictionary(path)
     infinite = dictionary.pixel_atoms.copy()
     infinite[0, 0] = np.inf
     replace(dictionary, pixel_atoms=infinite).save(path)

@@ -165,10 +165,12 @@ MOST = 1 << 20
 
 
 def _atoms(file: Any, name: str, shape: list[int]) -> np.ndarray:
-    part = file.get_slice(name)
-    if part.get_shape() != shape or part.get_dtype() != "F32":
-        raise _DamagedError(f"{name} of shape {part.get_shape()} where {shape} was said")
+    got = list(file.get_slice(name).get_shape())
+    if got != shape:
+        raise _DamagedError(f"{name} of shape {got} where {shape} was said")
     atoms = np.asarray(file.get_tensor(name))
+    if atoms.dtype != np.float32:
+        raise _DamagedError(f"{name} of {atoms.dtype} where float32 was expected")
     if not np.isfinite(atoms).all():
         raise _DamagedError(f"{name} with NaN or infinite values")
     return atoms
