@@ -43,7 +43,7 @@ def test_a_table_on_screen(run, words):
     hoggle = next(line for line in lines if line.lstrip().startswith("HOGgle"))
     assert "60.1 %" in hoggle
     assert "preimage: HOGgle's dictionary: 32 atoms from 3 photos, given with" in answer.err
-    assert "scale quick: 1 photos in place of 100" in answer.err
+    assert "scale quick: 1 photo in place of 100" in answer.err
 
 
 def test_json(run, words):

@@ -135,6 +135,6 @@ class Experiment:
 
     def left_out(self, count: int) -> str:
         """What `quick` with so many photos leaves out, in words; empty if nothing."""
+        photos = f"{count} {'photo' if count == 1 else 'photos'} in place of {self.paper.count}"
         fewer = count < self.paper.count
-        photos = f"{count} photos in place of {self.paper.count}" if fewer else ""
-        return "; ".join(part for part in (photos, self.cut) if part)
+        return "; ".join(part for part in (photos if fewer else "", self.cut) if part)
