@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import click
 
 from preimage.cli import console, options
-from preimage.errors import UsageError
 
 
 @click.command(cls=options.Heavy, short_help="Measure what an iteration costs.")
@@ -71,12 +70,7 @@ def _layers(model: str, layers: str | None) -> Sequence[str | None]:
 
     if layers is None:
         return [None] if hand_crafted(model) else _typical(model)
-    names = [name.strip() for name in layers.split(",")]
-    if not all(names):
-        raise UsageError(
-            f"--layers {layers!r}: expected names of layers with one comma between them."
-        )
-    return [options.check_model(model, name)[0] for name in names]
+    return [options.check_model(model, name)[0] for name in options.names(layers, "--layers")]
 
 
 def _typical(model: str) -> list[str]:
