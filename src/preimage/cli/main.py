@@ -19,6 +19,7 @@ from preimage.cli.invert import invert
 from preimage.cli.models import layers, models, weights
 from preimage.cli.options import INTERRUPTED, Interrupted
 from preimage.cli.rerun import rerun
+from preimage.cli.study import study
 from preimage.errors import PreimageError
 from preimage.files import printable, reason
 
@@ -26,7 +27,7 @@ SECTIONS: tuple[tuple[str, tuple[click.Command, ...]], ...] = (
     ("Pictures", (invert, glyph, rerun, demo)),
     ("Codes", (encode,)),
     ("Networks", (layers, models, weights)),
-    ("Measuring", (bench,)),
+    ("Measuring", (bench, study)),
 )
 """Every command there is, as `--help` and docs/cli.md show them."""
 

@@ -69,7 +69,7 @@ def psnr(image: Tensor, other: Tensor, mean: Sequence[float]) -> Tensor:
 
 
 def ssim(image: Tensor, other: Tensor, mean: Sequence[float]) -> Tensor:
-    """Structural similarity of each pair, `[N]`: 1 for equal images, about 0.2 for unrelated photos.
+    """Structural similarity of each pair, `[N]`: 1 for equal images, about 0.2 for unlike photos.
 
     SSIM = mean (2μ_x μ_y + c₁)(2σ_xy + c₂) / ((μ_x² + μ_y² + c₁)(σ_x² + σ_y² + c₂)),
     c₁ = (0.01·255)², c₂ = (0.03·255)²
