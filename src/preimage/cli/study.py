@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -140,11 +141,13 @@ def serve(*, folder: Path, host: str, port: int, names: tuple[str, ...], as_json
     app = app_of(study, (host, *names))
     listening = listen(host, port)
     url = url_of(listening)
-    if as_json:
-        console.print_json({"url": url, "study": str(folder), "questions": study.questions})
-    else:
-        click.echo(f"{url}   ({study.questions} questions for each subject; Ctrl-C ends)")
-    run(app, listening)
+    # Ctrl-C is how a server is meant to end.
+    with suppress(KeyboardInterrupt):
+        if as_json:
+            console.print_json({"url": url, "study": str(folder), "questions": study.questions})
+        else:
+            click.echo(f"{url}   ({study.questions} questions for each subject; Ctrl-C ends)")
+        run(app, listening)
 
 
 @study.command("votes", cls=options.Heavy)

@@ -18,7 +18,6 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Callable, Collection
-from contextlib import suppress
 from importlib import resources
 from ipaddress import ip_address
 from typing import Any
@@ -111,11 +110,14 @@ def url_of(listening: socket.socket) -> str:
 
 
 def run(app: Starlette, listening: socket.socket) -> None:
-    """Serve an app until Ctrl-C.
+    """Serve an app until Ctrl-C, which ends it in good order and is then raised.
 
     Args:
         app: as `app_of` makes it.
         listening: where, as `listen` gives it.
+
+    Raises:
+        KeyboardInterrupt: on Ctrl-C.
     """
     # No access log and no addresses: what is kept of a subject is its votes.
     config = uvicorn.Config(
@@ -127,9 +129,7 @@ def run(app: Starlette, listening: socket.socket) -> None:
         lifespan="off",
         timeout_graceful_shutdown=2,
     )
-    # Uvicorn answers Ctrl-C by ending in good order, then passes it on.
-    with suppress(KeyboardInterrupt):
-        uvicorn.Server(config).run([listening])
+    uvicorn.Server(config).run([listening])
 
 
 class _Desk:
