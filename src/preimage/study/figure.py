@@ -10,7 +10,7 @@ from preimage.errors import PreimageError
 from preimage.files import replacing
 from preimage.study.tally import Row, Tally
 
-COLOURS = ("#1b3a5c", "#c4622d", "#8fb8a8", "#d9b44a", "#7a6a9c", "#5c5c5c")
+COLOURS = ("#7fa8d1", "#c4622d", "#8fb8a8", "#d9b44a", "#7a6a9c", "#5c5c5c")
 HATCHES = ("", "//", "..", "xx", "\\\\", "oo")
 """Six settings differ in grey too; more repeat them."""
 
@@ -57,11 +57,12 @@ def figure(tally: Tally) -> Figure:
             error_kw={"ecolor": "#1d1f23", "elinewidth": 1.2, "capsize": 3},
         )
     axes.axhline(0.5, color="#1d1f23", linewidth=0.9, linestyle=(0, (4, 3)), zorder=0)
+    axes.text(len(places) - 0.42, 0.51, "chance", ha="right", fontsize=8, color="#646872")
     axes.set_ylim(0, 1)
     axes.set_xlim(-0.6, len(places) - 0.4)
     models = {model for model, _ in places}
     axes.set_xticks(range(len(places)), [_name(place, len(models)) for place in places])
-    axes.set_ylabel("fraction of votes")
+    axes.set_ylabel("fraction of votes, 95 % interval")
     axes.spines[["top", "right"]].set_visible(False)
     people, votes = sum(s.counted > 0 for s in tally.subjects), tally.counted
     title = f"Found easier to understand: {votes} votes of {people} subject{'s'[: people != 1]}"
