@@ -11,7 +11,7 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from preimage.errors import PreimageError, UsageError
-from preimage.study import Study, load_study, make_study
+from preimage.study import Ballots, Study, cast_votes, load_study, make_study
 from preimage.study.manifest import MANIFEST, PICTURES
 from toy_study import LAYERS, PHOTOS, SETTINGS, write_result
 
@@ -142,6 +142,13 @@ def test_a_study_is_not_made_over_another(folders: list[Path], study: Study):
         make_study(study.folder, folders, seed=9)
     assert (study.folder / MANIFEST).read_text() == before
     assert make_study(study.folder, folders, seed=9, overwrite=True).study.seed == 9
+
+
+def test_votes_are_never_overwritten(folders: list[Path], study: Study):
+    Ballots(study).cast("0" * 16, 0, "left")
+    with pytest.raises(PreimageError, match="holds votes"):
+        make_study(study.folder, folders, overwrite=True)
+    assert len(cast_votes(study)) == 1
 
 
 @pytest.mark.parametrize(

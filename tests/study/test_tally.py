@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -114,3 +117,11 @@ def test_ballots_can_be_tallied_while_they_come_in(study: Study):
     for number in range(7):
         ballots.cast("0" * 16, number, "right")
         assert tally(study, ballots.all()).votes == number + 1
+
+
+def test_names_are_shown_as_they_are(study: Study):
+    named = replace(study, settings=("_hidden", "C=$x", "$y$"))
+    picture = figure(tally(named, answers(named, "a", 11)))
+    picture.savefig(io.BytesIO())
+    shown = [text.get_text() for text in picture.legends[0].get_texts()]
+    assert shown == [" _hidden", r"C=\$x", r"\$y\$"]

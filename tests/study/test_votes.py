@@ -13,8 +13,8 @@ import pytest
 
 from preimage.errors import PreimageError
 from preimage.study import Ballots, Study, cast_votes
+from preimage.study.manifest import VOTES
 from preimage.study.questions import questions_for
-from preimage.study.votes import FILE
 
 SUBJECT = "00000000000000aa"
 
@@ -69,24 +69,24 @@ def test_another_studys_tokens_and_votes_are_not_taken(study: Study):
     changed = replace(study, seed=study.seed + 1)
     with pytest.raises(PreimageError, match="votes of another study"):
         Ballots(changed)
-    (study.folder / FILE).unlink()
+    (study.folder / VOTES).unlink()
     assert Ballots(changed).subject_of(token) is None
 
 
 def test_a_file_that_holds_no_votes(study: Study):
-    (study.folder / FILE).write_bytes(b"no database" * 100)
+    (study.folder / VOTES).write_bytes(b"no database" * 100)
     with pytest.raises(PreimageError, match=r"votes\.sqlite"):
         Ballots(study)
 
 
 def test_never_served_is_no_votes_and_no_file(study: Study):
     assert cast_votes(study) == []
-    assert not (study.folder / FILE).exists()
+    assert not (study.folder / VOTES).exists()
 
 
 def test_the_file_is_in_write_ahead_mode_and_holds_no_identity(study: Study):
     Ballots(study).cast(SUBJECT, 0, "left")
-    connection = sqlite3.connect(study.folder / FILE)
+    connection = sqlite3.connect(study.folder / VOTES)
     assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     columns = [row[1] for row in connection.execute("PRAGMA table_info(votes)")]
     assert columns == ["subject", "number", "item", "left", "right", "choice"]

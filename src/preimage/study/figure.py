@@ -49,7 +49,7 @@ def figure(tally: Tally) -> Figure:
             [row.fraction or 0.0 for row in rows],
             0.92 * width,
             yerr=list(zip(*(_arms(row) for row in rows), strict=True)) or None,
-            label=setting,
+            label=_words(setting),
             color=COLOURS[number % len(COLOURS)],
             hatch=HATCHES[number % len(HATCHES)],
             edgecolor="white",
@@ -90,8 +90,13 @@ def _arms(row: Row) -> tuple[float, float]:
     return max(0.0, row.fraction - row.interval[0]), max(0.0, row.interval[1] - row.fraction)
 
 
+def _words(name: str) -> str:
+    """A name as Matplotlib shows it: dollars set formulas there, a first underscore hides."""
+    return f" {name}".replace("$", r"\$") if name.startswith("_") else name.replace("$", r"\$")
+
+
 def _name(place: tuple[str, str | None], models: int) -> str:
     model, layer = place
     if layer is None:
-        return model
-    return layer if models == 1 else f"{model}\n{layer}"
+        return _words(model)
+    return _words(layer if models == 1 else f"{model}\n{layer}")

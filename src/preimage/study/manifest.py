@@ -18,6 +18,7 @@ from preimage.search.result import RECORD, load_record, new_folder
 
 MANIFEST = "study.json"
 PICTURES = "pictures"
+VOTES = "votes.sqlite"
 SCHEMA = 1
 WARM_UP = 5
 """First votes of each subject that do not count, as in the paper."""
@@ -145,7 +146,7 @@ def make_study(
         UsageError: if there are fewer than two settings, two have one name, or there are not
             as many questions.
         PreimageError: if the settings share no item, a folder is missing, or `out` can't be
-            written.
+            written or holds votes.
 
     Source: Sect. 5.2.3, "Interpretability".
 
@@ -156,6 +157,8 @@ def make_study(
     """
     places = [Path(folder) for folder in folders]
     settings = _names(places)
+    if (Path(out) / VOTES).exists():
+        raise PreimageError(f"{out} holds votes, which can't be cast again: choose another --out.")
     skipped: list[tuple[Path, str]] = []
     found = [_results(place, skipped) for place in places]
     keys = _shared(found, settings, skipped)

@@ -11,10 +11,9 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
 from preimage.errors import PreimageError
-from preimage.study.manifest import Study
+from preimage.study.manifest import VOTES, Study
 from preimage.study.questions import Question, questions_for
 
-FILE = "votes.sqlite"
 SUBJECT_BYTES = 8
 WAIT_SECONDS = 10.0
 """How long a vote waits for another one that is being written."""
@@ -64,7 +63,7 @@ class Ballots:
 
     def __init__(self, study: Study) -> None:
         self.study = study
-        self.path = study.folder / FILE
+        self.path = study.folder / VOTES
         with self._connected() as connection:
             # Write-ahead log: readers do not stop voters, and a killed process loses no commit.
             connection.execute("PRAGMA journal_mode = WAL")
@@ -146,7 +145,7 @@ def cast_votes(study: Study) -> list[Vote]:
     Raises:
         PreimageError: if the file is damaged or belongs to another study.
     """
-    return Ballots(study).all() if (study.folder / FILE).exists() else []
+    return Ballots(study).all() if (study.folder / VOTES).exists() else []
 
 
 def _count(connection: sqlite3.Connection, subject: str) -> int:
