@@ -179,6 +179,15 @@ def test_a_body_longer_than_any_vote_is_not_read(client):
     assert client.post("/votes", headers=enrolled(client), content=text).status_code == 413
 
 
+def test_votes_that_can_not_be_kept_are_not_acknowledged(client, study: Study, caplog):
+    headers = enrolled(client)
+    (study.folder / "votes.sqlite").write_bytes(b"x" * 999)
+    answer = vote(client, headers, 0)
+    assert answer.status_code == 503
+    assert "can't be kept" in answer.text
+    assert "votes.sqlite" in caplog.text
+
+
 def test_pictures_are_served_by_name(client, study: Study):
     for name in study.items[0].pictures:
         answer = client.get(f"/pictures/{name}.png")

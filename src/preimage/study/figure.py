@@ -91,8 +91,10 @@ def _arms(row: Row) -> tuple[float, float]:
 
 
 def _words(name: str) -> str:
-    """A name as Matplotlib shows it: dollars set formulas there, a first underscore hides."""
-    return f" {name}".replace("$", r"\$") if name.startswith("_") else name.replace("$", r"\$")
+    """A name to be shown as it is: Matplotlib sets formulas between dollars, and leaves names that
+    begin with an underscore out of legends."""
+    escaped = name.replace("$", r"\$")
+    return f" {escaped}" if name.startswith("_") else escaped
 
 
 def _name(place: tuple[str, str | None], models: int) -> str:

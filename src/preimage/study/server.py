@@ -16,6 +16,7 @@ which pages of other origins can't read.
 from __future__ import annotations
 
 import json
+import logging
 import socket
 from collections.abc import Callable, Collection
 from importlib import resources
@@ -81,7 +82,11 @@ def app_of(study: Study, hosts: Collection[str] = ()) -> Starlette:
         Route("/votes", desk.vote, methods=["POST"]),
     ]
     names = {"localhost", socket.gethostname().lower(), *(host.lower() for host in hosts)}
-    return Starlette(routes=routes, middleware=[Middleware(_Guard, names=names)])
+    return Starlette(
+        routes=routes,
+        middleware=[Middleware(_Guard, names=names)],
+        exception_handlers={PreimageError: _not_kept},
+    )
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -274,6 +279,12 @@ def _vote(body: bytes) -> tuple[int, str] | None:
     if type(number) is not int or choice not in ("left", "right"):
         return None
     return number, choice
+
+
+async def _not_kept(request: Request, error: Exception) -> Response:
+    """The disk is full, or the file damaged: the subject may try again, the host must know."""
+    logging.getLogger("uvicorn.error").error("%s", error)
+    return _refusal(503, "the votes can't be kept at the moment")
 
 
 def _refusal(status: int, why: str) -> PlainTextResponse:
