@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 from scipy import stats
 
 from preimage.errors import PreimageError
-from preimage.metrics import mean_interval, wilson_interval
+from preimage.metrics import wilson_interval
 
 
 @pytest.mark.parametrize(("k", "n"), [(0, 1), (1, 1), (0, 30), (30, 30), (7, 25), (500, 999)])
@@ -19,16 +18,7 @@ def test_wilson(k: int, n: int):
     assert 0 <= low <= k / n <= high <= 1
 
 
-@pytest.mark.parametrize("n", [2, 100])
-def test_mean(n: int):
-    values = np.random.default_rng(0).normal(0.2, 0.05, n)
-    expected = stats.norm.interval(0.95, loc=values.mean(), scale=stats.sem(values))
-    assert mean_interval(values.tolist()) == pytest.approx(expected, rel=1e-9)
-
-
 def test_what_has_no_interval():
     for k, n in ((0, 0), (3, 2), (-1, 2)):
         with pytest.raises(PreimageError, match=f"got k = {k}, n = {n}"):
             wilson_interval(k, n)
-    with pytest.raises(PreimageError, match="at least 2 values for an interval, got 1"):
-        mean_interval([0.3])

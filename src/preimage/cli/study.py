@@ -11,6 +11,7 @@ import click
 
 from preimage.cli import console, options
 from preimage.errors import UsageError
+from preimage.experiments.tables import percent
 
 if TYPE_CHECKING:
     from preimage.study import Made, Tally
@@ -206,7 +207,7 @@ def _print_tables(counted: Tally) -> None:
             printable(row.setting),
             f"{row.won} of {row.shown}",
             _share(row.fraction),
-            "" if row.interval is None else " to ".join(console.percent(e) for e in row.interval),
+            "" if row.interval is None else " to ".join(percent(e) for e in row.interval),
         )
         for row in counted.rows
     ]
@@ -231,4 +232,4 @@ def _print_tables(counted: Tally) -> None:
 
 
 def _share(fraction: float | None) -> str:
-    return "" if fraction is None else console.percent(fraction)
+    return "" if fraction is None else percent(fraction)

@@ -2,7 +2,7 @@
 
 from preimage.metrics.classes import ClassScore, class_consistency, top_classes
 from preimage.metrics.errors import relative_error, squared_error
-from preimage.metrics.intervals import mean_interval, wilson_interval
+from preimage.metrics.intervals import wilson_interval
 from preimage.metrics.naturalness import gradient_similarity
 from preimage.metrics.restarts import restart_diversity, restart_spread
 from preimage.metrics.similarity import ms_ssim, pixel_distance, psnr, ssim
@@ -11,7 +11,6 @@ __all__ = [
     "ClassScore",
     "class_consistency",
     "gradient_similarity",
-    "mean_interval",
     "ms_ssim",
     "pixel_distance",
     "psnr",

@@ -1,9 +1,8 @@
-"""How far a mean or a fraction of few results can be trusted."""
+"""How far a fraction of few answers can be trusted."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 from preimage.errors import PreimageError
 
@@ -11,29 +10,6 @@ Z95 = 1.959963984540054
 """Normal quantile of 97.5 %: 95 % lie within it on both sides."""
 
 Interval = tuple[float, float]
-
-
-def mean_interval(values: Sequence[float]) -> Interval:
-    """95 % confidence interval of a mean, m ± 1.96·s/√n, as the error bars of Figs. 6 and 7.
-
-    Unlike `wilson_interval`, for measurements; s is the standard deviation with divisor n − 1.
-
-    Raises:
-        PreimageError: if there are fewer than two values.
-
-    Source: the authors' program `plot_mean`.
-
-    Example:
-        >>> [round(end, 3) for end in mean_interval([1.0, 2.0, 3.0])]
-        [0.868, 3.132]
-    """
-    count = len(values)
-    if count < 2:
-        raise PreimageError(f"expected at least 2 values for an interval, got {count}")
-    mean = math.fsum(values) / count
-    variance = math.fsum((value - mean) ** 2 for value in values) / (count - 1)
-    half = Z95 * math.sqrt(variance / count)
-    return mean - half, mean + half
 
 
 def wilson_interval(successes: int, trials: int) -> Interval:
