@@ -64,7 +64,8 @@ def train(
 ) -> None:
     """Learn which patches of pixels go with which blocks of HOG, from a folder of photos.
 
-    Takes about a minute. Photos to be inverted should not be among those learned from.
+    Takes about two minutes on one core. Photos to be inverted should not be among those learned
+    from.
 
     \b
     Examples:

@@ -280,6 +280,9 @@ def _kept_or_trained(request: Request, photos: Sequence[Path]) -> Dictionary:
         "photos": [sha256_of_file(photo) for photo in photos],
         "cell": CELL,
         "atoms": training.ATOMS,
+        "blocks": training.BLOCKS_PER_ATOM,
+        "passes": training.PASSES,
+        "penalty": training.PENALTY,
     }
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:20]
     path = request.out / "dictionaries" / f"{digest}.safetensors"

@@ -24,10 +24,10 @@ from preimage.representations.hog import Hog
 
 ATOMS = 512
 BLOCKS_PER_ATOM = 24
-"""More blocks than this make no better dictionary (docs/hand_crafted.md)."""
 LEAST_BLOCKS_PER_ATOM = 4
 """With fewer an atom is little more than one block of one photo."""
 PENALTY = 0.1
+"""Of 0.025, 0.05 and 0.1 the one with the least error (docs/hand_crafted.md)."""
 PASSES = 2
 BATCH = 256
 LEAST_CONTRAST = 1.0
