@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from importlib import resources
 from pathlib import Path
 
@@ -10,7 +9,6 @@ import pytest
 import torch
 
 import preimage as pi
-from preimage.metrics import restart_diversity, restart_spread
 from preimage.metrics.lpips import lpips
 
 pytestmark = pytest.mark.slow
@@ -55,21 +53,3 @@ def test_lpips_is_zero_for_equal_images_and_large_for_noise(cat: Path) -> None:
     noise = 60 * torch.randn(photo.shape, generator=torch.Generator().manual_seed(0))
     assert float(lpips(photo, photo, phi.mean)) == 0.0
     assert float(lpips(photo, noise, phi.mean)) > 0.5
-
-
-def test_restarts_of_a_deep_layer_differ_more_than_of_a_shallow_one(cat: Path) -> None:
-    alexnet = pi.representation("alexnet", "relu1")
-    diversities, spreads = [], []
-    for layer in ("block02", "block14"):
-        phi = pi.representation("efficientnet-lite0", layer)
-        results = pi.invert(phi, cat, preset="quick", restarts=3, iterations=40)
-        assert isinstance(results, list)
-        images = torch.cat([alexnet.photo(result.image) for result in results])
-        diversities.append(restart_diversity(images, partial(lpips, mean=alexnet.mean)))
-        errors = torch.tensor([[result.record["squared_error"] for result in results]])
-        spreads.append(float(restart_spread(errors)))
-    print(diversities, spreads)
-    assert 0 < diversities[0] < diversities[1]
-    assert max(spreads) < 0.1
-    same = images[:1].expand(3, -1, -1, -1)
-    assert restart_diversity(same, partial(lpips, mean=alexnet.mean)) == 0
