@@ -21,6 +21,7 @@ from preimage.cli.models import layers, models, weights
 from preimage.cli.options import INTERRUPTED, Interrupted
 from preimage.cli.reproduce import reproduce
 from preimage.cli.rerun import rerun
+from preimage.cli.study import study
 from preimage.errors import PreimageError
 from preimage.files import printable, reason
 
@@ -28,7 +29,7 @@ SECTIONS: tuple[tuple[str, tuple[click.Command, ...]], ...] = (
     ("Pictures", (invert, glyph, rerun, demo)),
     ("Codes", (encode,)),
     ("Networks", (layers, models, weights)),
-    ("Measuring", (reproduce, hoggle, bench)),
+    ("Measuring", (reproduce, study, hoggle, bench)),
 )
 """Every command there is, as `--help` and docs/cli.md show them."""
 
