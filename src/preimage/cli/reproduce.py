@@ -132,14 +132,20 @@ def _print_list(experiments: tuple[Experiment, ...], as_json: bool) -> None:
                 "question": e.question,
                 "minutes": {"quick": e.quick.minutes, "paper": e.paper.minutes},
                 "count": {"quick": e.quick.count, "paper": e.paper.count},
-                "quick_cuts": e.cut,
+                "quick_leaves_out": e.left_out(e.quick.count),
             }
             for e in experiments
         ]
         console.print_json({"experiments": names})
         return
     rows = [
-        (e.name, e.question, f"{e.quick.minutes:g} min", f"{e.paper.minutes:g} min", e.cut)
+        (
+            e.name,
+            e.question,
+            f"{e.quick.minutes:g} min",
+            f"{e.paper.minutes:g} min",
+            e.left_out(e.quick.count) or "nothing",
+        )
         for e in experiments
     ]
     console.print_table(("name", "question", "quick", "paper", "quick leaves out"), rows)

@@ -116,19 +116,23 @@ class Case:
     seed: int = 0
 
     @cached_property
-    def id(self) -> str:
-        """The first digits of the SHA-256 of all that the result depends on.
+    def kind(self) -> str:
+        """All that the result depends on besides the target; cases of a kind can share a batch.
 
         The version is part of it: another one may compute something else.
         """
         content = {
             "preimage": preimage.__version__,
             "method": dict(self.method.identity),
-            "target": self.target.digest,
             "seed": self.seed,
         }
-        text = json.dumps(content, sort_keys=True, allow_nan=False)
-        return hashlib.sha256(text.encode()).hexdigest()[:ID_DIGITS]
+        return json.dumps(content, sort_keys=True, allow_nan=False)
+
+    @cached_property
+    def id(self) -> str:
+        """The first digits of the SHA-256 of kind and target."""
+        content = f"{self.kind}\n{self.target.digest}"
+        return hashlib.sha256(content.encode()).hexdigest()[:ID_DIGITS]
 
 
 @dataclass(frozen=True)
@@ -283,8 +287,8 @@ class CaseStore:
 
 
 def _batches(cases: Sequence[Case], size: int) -> Iterator[list[Case]]:
-    """Neighbours with the same method and seed, no more than `size`."""
-    for _, group in groupby(cases, key=lambda case: (id(case.method), case.seed)):
+    """Neighbours of a kind, no more than `size`."""
+    for _, group in groupby(cases, key=lambda case: case.kind):
         alike = list(group)
         for start in range(0, len(alike), size):
             yield alike[start : start + size]

@@ -96,7 +96,7 @@ class Size:
     """How large an experiment is at a scale.
 
     Attributes:
-        count: photos, unless `--count` says otherwise.
+        count: photos, unless `--count` says otherwise; 0 where none are needed.
         minutes: about how long it takes on two cores.
     """
 
@@ -113,7 +113,7 @@ class Experiment:
         question: in one line.
         run: answers it.
         quick, paper: its size at either scale.
-        cut: what `quick` leaves out.
+        cut: what `quick` leaves out besides photos; empty where that is all.
         takes: fields of `Request` that it understands besides `out`, `scale`, `seed`, `device`.
         columns: of the table on screen.
         says: what the paper prints, as JSON, with the sentence or caption it is taken from.
@@ -132,3 +132,9 @@ class Experiment:
     def size(self, scale: str) -> Size:
         """Its size at a scale."""
         return self.quick if scale == QUICK else self.paper
+
+    def left_out(self, count: int) -> str:
+        """What `quick` with so many photos leaves out, in words; empty if nothing."""
+        fewer = count < self.paper.count
+        photos = f"{count} photos in place of {self.paper.count}" if fewer else ""
+        return "; ".join(part for part in (photos, self.cut) if part)

@@ -97,8 +97,8 @@ def _record(experiment: Experiment, request: Request, answer: Report) -> dict[st
         photos = request.sample.photos
         settings["passed_over"] = {file.name: file.why for file in photos.unusable}
         notes += [photos.note] if photos.note else []
-    if (cut := _cut(experiment, request)) is not None:
-        notes.append(cut)
+    if request.scale == QUICK and (cut := experiment.left_out(request.count or 0)):
+        notes.append(f"scale {QUICK}: {cut}")
     return {
         "name": experiment.name,
         "question": experiment.question,
@@ -107,10 +107,6 @@ def _record(experiment: Experiment, request: Request, answer: Report) -> dict[st
         "settings": settings,
         "notes": notes,
     }
-
-
-def _cut(experiment: Experiment, request: Request) -> str | None:
-    return f"scale {QUICK}: {experiment.cut}" if request.scale == QUICK else None
 
 
 def _plain(value: Any) -> Any:

@@ -19,7 +19,7 @@ from preimage.experiments import plots
 from preimage.experiments.cases import Case, Finished, Inversion, Method, identity_of
 from preimage.experiments.experiment import Report, Request
 from preimage.experiments.photos import PhotoTarget
-from preimage.experiments.statistics import estimate
+from preimage.experiments.rows import mean_row
 from preimage.experiments.tables import Column, Row, number, percent
 from preimage.files import sha256_of_file
 from preimage.images import Tile, contact_sheet
@@ -221,27 +221,13 @@ def _finish(line: Line, request: Request) -> list[Finished]:
 
 
 def _row(line: Line, found: Sequence[Finished]) -> Row:
-    error = estimate([done.relative_error for done in found])
-    record = found[0].record
-    options = record["representation"].get("options", {})
+    entry = line.entry
     return {
-        "method": line.entry.method,
-        "descriptor": line.entry.descriptor,
-        "model": line.entry.model,
-        "layer": None,
-        "options": ",".join(f"{name}={value}" for name, value in options.items()),
-        "preset": line.preset,
-        "fidelity": record["settings"]["fidelity"],
-        "iterations": record["iterations"],
-        "seed": record["seed"],
-        "count": error.count,
-        "relative_error": error.mean,
-        "interval": error.interval,
-        "squared_error": estimate([done.squared_error for done in found]).mean,
-        "prior": estimate([done.prior for done in found]).mean,
-        "seconds": estimate([done.seconds for done in found]).mean,
-        "paper": line.entry.printed,
-        "paper_interval": line.entry.interval,
+        "method": entry.method,
+        "descriptor": entry.descriptor,
+        **mean_row(found),
+        "paper": entry.printed,
+        "paper_interval": entry.interval,
     }
 
 
