@@ -56,5 +56,9 @@ def first_photos(folder: Path, count: int) -> Sample:
             f"{folder}: expected {count} photos, found {found}{passed_over}: "
             f"give a larger folder {remedy}."
         )
-    targets = tuple(PhotoTarget(path, sha256_of_file(path)) for path in photos.paths)
-    return Sample(targets, photos)
+    return Sample(tuple(photo_target(path) for path in photos.paths), photos)
+
+
+def photo_target(path: Path) -> PhotoTarget:
+    """A photo as the target of cases."""
+    return PhotoTarget(path, sha256_of_file(path))

@@ -156,6 +156,17 @@ def legend(figure: Figure) -> None:
     figure.legend(list(known.values()), list(known), loc="outside upper center", ncols=6)
 
 
+def legend_above_all(figure: Figure, axes: Axes) -> None:
+    """The legend of one panel over the whole figure, whose panels show the same series."""
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=len(labels))
+
+
+def names_below(axes: Axes, names: Sequence[str]) -> None:
+    """Names in place of numbers on the x axis, slanted so that long ones fit."""
+    axes.set_xticks(range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor")
+
+
 def write(figure: Figure, path: Path) -> None:
     """A figure as `PATH.png` and `PATH.svg`; the same figure gives the same bytes."""
     with style():

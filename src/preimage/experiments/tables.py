@@ -31,6 +31,13 @@ FIELDS: dict[str, str] = {
     "interval": "half the 95 % confidence interval of the mean relative error",
     "squared_interval": "half the 95 % confidence interval of the mean squared error",
     "prior": "mean of the energy's prior terms",
+    "spread": "standard deviation of the squared error over restarts; the mean over photos",
+    "restarts": "how many restarts of each photo `spread` is taken over",
+    "class_consistency": "fraction of cases whose first class is their photo's",
+    "class_consistency_top5": "fraction of cases among whose first five classes is their photo's",
+    "statistic": "what is compared: `magnitude` or `orientation` of the gradients",
+    "similarity": "mean histogram intersection with the photos' gradient statistics",
+    "similarity_interval": "half the 95 % confidence interval of that mean",
     "seconds": "mean time of a case's search",
     "paper": "the figure that the paper prints for this, in the row's own unit",
     "paper_interval": "what it prints behind ±",
@@ -52,6 +59,11 @@ class Column:
     field: str
     heading: str
     shown: Callable[[Value], str] = str
+
+
+def numeric(value: Value) -> float:
+    """A row's value as a number, 0 where it is null: what a plot draws."""
+    return float(value or 0)
 
 
 def percent(value: Value) -> str:
