@@ -147,7 +147,7 @@ def test_a_published_prefix_of_the_digest_is_enough(tmp_path: Path) -> None:
 
 
 def test_a_wrong_download_is_not_kept(tmp_path: Path, cache: Path) -> None:
-    with pytest.raises(PreimageError, match="what came has sha256"):
+    with pytest.raises(PreimageError, match="of what came: expected sha256"):
         store.fetch(entry(served(tmp_path, b"something else")))
     assert leftovers(cache) == []
 
