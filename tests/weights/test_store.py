@@ -142,7 +142,7 @@ def test_a_published_prefix_of_the_digest_is_enough(tmp_path: Path) -> None:
     toy = replace(entry(served(tmp_path)), sha256=digest(CONTENT)[:8])
     store.fetch(toy)
     assert store.verify(toy).sha256 == digest(CONTENT)
-    with pytest.raises(PreimageError, match="expected 00000000"):
+    with pytest.raises(PreimageError, match="expected sha256 00000000"):
         store.fetch(replace(toy, file="other.pth", sha256="00000000"))
 
 

@@ -220,7 +220,7 @@ def _conv(layer: _Layer, channels: int) -> int:
     layer.tensors["weight"] = bank.transpose(3, 2, 0, 1)
     if biased:
         layer.tensors["bias"] = layer.vector(1, out, "biases, one for each filter")
-    return out
+    return int(out)
 
 
 def _relu(layer: _Layer, channels: int) -> int:
@@ -452,7 +452,7 @@ def _finish(net: Struct, layers: list[_Layer]) -> NetworkFile:
             "denoising networks have) give --std 255"
         )
     tensors = {
-        f"{layer.name}.{key}": torch.from_numpy(np.ascontiguousarray(value, dtype=np.float32))
+        f"{layer.name}.{key}": torch.from_numpy(np.require(value, np.float32, ["C", "W"]))
         for layer in layers
         for key, value in layer.tensors.items()
     }
