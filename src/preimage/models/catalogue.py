@@ -167,12 +167,11 @@ def _efficientnet_lite0(path: Path) -> Published:
 def _matconvnet(build: Callable[[], nn.Sequential], path: Path) -> Published:
     with torch.device("meta"):
         network = build()
+    file = read_matconvnet(path)
     try:
-        file = read_matconvnet(path)
         state = convert.from_matconvnet(file, network)
     except PreimageError as error:
-        where = "" if str(error).startswith(str(path)) else f"{path}: "
-        raise PreimageError(f"{where}{error}") from error
+        raise PreimageError(f"{path}: {error}") from error
     return Published(state, file.mean, file.labels or None)
 
 
