@@ -99,11 +99,12 @@ def test_grey_images_of_any_size(tmp_path: Path, photo: Path) -> None:
     ]
     add(files.save_v73(tmp_path / "denoiser.mat", {"net": {"layers": body}}), "grey", std=[255])
     phi = pi.representation("grey", layer="layer3")
-    assert (phi.channels, phi.input_size, phi.mean) == (1, None, (0.0,))
+    # The network counts from black, the canvas from mid-grey.
+    assert (phi.channels, phi.input_size, phi.mean) == (1, None, (127.5,))
     for side in (20, 33):
         image = phi.photo(photo, side)
         assert phi(image).shape == (1, 4, side, side)
-        torch.testing.assert_close(phi(image), phi.network[:3](image / 255))
+        torch.testing.assert_close(phi(image), phi.network[:3]((image + 127.5) / 255))
     assert phi.logits(image) is None
     result = pi.invert(phi, photo, size=24, iterations=3)
     assert result.image.size == (24, 24)

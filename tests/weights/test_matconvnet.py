@@ -65,6 +65,15 @@ def test_what_the_file_does_not_say_is_said(tmp_path: Path) -> None:
     assert "--std 255" in file.warnings[1]
 
 
+def test_images_that_are_not_square_are_said(tmp_path: Path) -> None:
+    described = files.meta(None)
+    described["normalization"]["imageSize"] = [128, 64, 3]
+    path = files.save_v5(tmp_path / "net.mat", files.simplenn(small(), described))
+    file = read_matconvnet(path)
+    assert file.input_size is None
+    assert file.warnings == ("its images are 128x64, not square: squares of any size are taken",)
+
+
 def test_losses_are_left_out_and_names_made_fit(tmp_path: Path) -> None:
     layers = small()
     layers[0]["name"], layers[1]["name"], layers[2]["name"] = "block.conv", "forward", "forward"
