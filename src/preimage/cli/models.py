@@ -72,32 +72,37 @@ def _model_row(entry: dict[str, Any]) -> tuple[str, ...]:
 
 @click.command(cls=options.Heavy, short_help="List the layers of a network.")
 @click.argument("model", metavar="M")
+@options.images_taken
 @options.as_json
-def layers(*, model: str, as_json: bool) -> None:
+def layers(*, model: str, input: options.InputOptions | None, as_json: bool) -> None:
     """List the layers of a network, as Table 1 of the paper does; needs no weights.
 
     Shape of the code, receptive field (how many pixels a component sees), stride and offset (where
-    the first one stands), and the fidelity C and jitter T that an inversion uses by default.
+    the first one stands), and the fidelity C and jitter T that an inversion uses by default. M may
+    be torchvision:NAME, timm:NAME or package.module:factory too; what has no receptive field, as
+    the layers of a transformer, shows none.
     """
+    from preimage.models.adapters import is_adapted
     from preimage.models.catalogue import resolve
-    from preimage.representations.catalogue import layer_defaults, layers_of
+    from preimage.representations.catalogue import survey_of
 
-    defaults = layer_defaults(model)
+    found = survey_of(model, **(input or {}))
     rows = [
         {
             "name": layer.name,
             "kind": layer.kind,
             "shape": list(layer.shape),
-            "receptive_field": layer.geometry.receptive_field,
-            "stride": layer.geometry.stride,
-            "offset": layer.geometry.offset,
-            "fidelity": defaults[layer.name].fidelity,
-            "jitter": defaults[layer.name].jitter,
+            "receptive_field": layer.geometry.receptive_field if layer.geometry else None,
+            "stride": layer.geometry.stride if layer.geometry else None,
+            "offset": layer.geometry.offset if layer.geometry else None,
+            "fidelity": found.defaults[layer.name].fidelity,
+            "jitter": found.defaults[layer.name].jitter,
         }
-        for layer in layers_of(model)
+        for layer in found.layers
     ]
     if as_json:
-        console.print_json({"model": resolve(model).name, "layers": rows})
+        name = model if is_adapted(model) else resolve(model).name
+        console.print_json({"model": name, "layers": rows})
         return
     headings = ("layer", "kind", "shape", "receptive field", "stride", "offset", "C", "jitter")
     console.print_table(headings, [_layer_row(row) for row in rows])
@@ -105,7 +110,8 @@ def layers(*, model: str, as_json: bool) -> None:
 
 def _layer_row(row: dict[str, Any]) -> tuple[str, ...]:
     shape = "x".join(str(side) for side in row["shape"])
-    numbers = (f"{row[key]:g}" for key in ("receptive_field", "stride", "offset", "fidelity"))
+    keys = ("receptive_field", "stride", "offset", "fidelity")
+    numbers = ("none" if row[key] is None else f"{row[key]:g}" for key in keys)
     return (row["name"], row["kind"], shape, *numbers, str(row["jitter"]))
 
 
