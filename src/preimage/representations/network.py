@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from preimage.models.catalogue import WeightsRecord
 
-HALF = (torch.float16, torch.bfloat16)
 CLASS_TOKEN = ":cls"
 
 
@@ -119,7 +118,7 @@ class NetworkLayer(Representation):
     Neither `requires_grad`, `.grad`, buffers nor the train/eval flags of the module are changed
     for good.
 
-    A network in half precision gets its image in its own precision; its code is float32 again.
+    A network in half or double precision gets its image in its own; its code has the image's again.
 
     Args:
         network: the module; it is used as it is, not copied.
@@ -220,7 +219,7 @@ class NetworkLayer(Representation):
 
     def _in_its_precision(self, image: Tensor) -> Tensor:
         like = next((p for p in self.network.parameters() if p.is_floating_point()), image)
-        return image.to(like.dtype) if like.dtype in HALF else image
+        return image.to(like.dtype)
 
     def _run(self, image: Tensor, target: Target) -> Tensor:
         # The product is a new tensor, so a first layer that works in place can't touch the image.
@@ -235,7 +234,7 @@ class NetworkLayer(Representation):
             ) from error
         if code.is_inference():
             code = code.clone()  # what was made in inference mode is good for nothing else
-        return code.float() if code.dtype in HALF else code
+        return code.to(image.dtype)
 
     def _output(self, network_input: Tensor, target: Target) -> Any:
         """What the target's call gives; nothing behind it runs."""
