@@ -122,7 +122,7 @@ def _bytes(value: Tensor) -> bytes:
     return value.detach().contiguous().flatten().view(torch.uint8).numpy().tobytes()
 
 
-def made_result(**record: Any) -> Result:
+def made_result(name: str = "photo", **record: Any) -> Result:
     """A result that no search has made, to be written to disk."""
     content = {
         "schema": 1,
@@ -137,6 +137,8 @@ def made_result(**record: Any) -> Result:
     }
     return Result(
         record={**content, **record},
+        name=name,
+        headline=("relative error", "50.0 %"),
         image=picture(1, SIDE, SIDE),
         reference=picture(0, SIDE, SIDE),
         canvas=np.arange(3 * 34 * 34, dtype=np.float32).reshape(3, 34, 34),

@@ -58,7 +58,8 @@ def encode(
     from preimage.files import printable, sha256_of_file
     from preimage.recipes import encode as code_of
     from preimage.recipes.codes import save_code
-    from preimage.recipes.inversion import describe, loses_colours
+    from preimage.recipes.inversion import loses_colours
+    from preimage.recipes.records import describe
     from preimage.representations import representation
 
     phi = representation(model, layer, **chosen).to(options.chosen_device(device))
