@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import inspect
 import logging
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -64,7 +66,11 @@ def _from_unit(values: Sequence[float]) -> tuple[float, ...]:
 
 
 def _torchvision_build(library: ModuleType, name: str, pretrained: bool) -> nn.Module:
-    network: nn.Module = library.models.get_model(name, weights="DEFAULT" if pretrained else None)
+    # Networks that stand on another one would fetch that one's weights.
+    known = inspect.signature(library.models.get_model_builder(name)).parameters
+    random = {option: None for option in ("weights", "weights_backbone") if option in known}
+    options = {"weights": "DEFAULT"} if pretrained else random
+    network: nn.Module = library.models.get_model(name, **options)
     return network
 
 
@@ -167,8 +173,6 @@ def build(name: str, weights: str | None = None, device: str | None = None) -> A
     library = _library(name)
     prefix, _, rest = name.partition(":")
     if library is None:
-        if weights is not None:
-            raise UsageError(f"{name} makes its own weights: leave --weights {weights} out.")
         network = _call(name, _factory(prefix, rest), device)
         return Adapted(_ready(network), own_input(network), name, "your own")
     if weights is not None and weights not in WEIGHTS:
@@ -217,7 +221,9 @@ def _quiet() -> Iterator[None]:
     before = logging.root.manager.disable
     logging.disable(logging.ERROR)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
     finally:
         logging.disable(before)
 

@@ -120,7 +120,7 @@ def _table(model: str, network: nn.Module, given: Input, calls: list[str]) -> li
 
 
 INPUT_OPTIONS = ("mean", "std", "input_size")
-ADAPTED_OPTIONS = (*INPUT_OPTIONS, "weights")
+"""What a network that is not of the catalogue can be told of its images."""
 
 
 def input_of(model: str, own: Input | None, options: Mapping[str, Any]) -> Input:
@@ -274,7 +274,10 @@ def check_options(model: str, options: Collection[str]) -> None:
         UsageError: naming the first of them and those there are.
     """
     entry = hand_crafted(model)
-    known = ADAPTED_OPTIONS if adapters.is_adapted(model) else entry.options if entry else None
+    known = entry.options if entry else None
+    if adapters.is_adapted(model):
+        # Code of one's own makes its own weights.
+        known = INPUT_OPTIONS if adapters.is_own_code(model) else (*INPUT_OPTIONS, "weights")
     for name in options:
         if known is None:
             raise UsageError(f"{model} is a network and has no option {name!r}: leave it out.")
