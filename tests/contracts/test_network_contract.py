@@ -11,7 +11,7 @@ from torch import Tensor, fx, nn
 import preimage as pi
 from nets import NETS, Inferring, WithoutGradients, made
 from preimage.energy import Energy, Euclidean
-from preimage.errors import PreimageError
+from preimage.errors import PreimageError, UsageError
 from preimage.models.catalogue import ARCHITECTURES
 from preimage.representations import Geometry, NetworkLayer, representation
 from preimage.representations.geometry import Layer, layer_table
@@ -204,3 +204,87 @@ def test_a_transformer_has_no_geometry_but_the_jitter_of_its_patches() -> None:
     assert table["blocks.0"].geometry is None
     assert table["blocks.0"].spacing == 8
     assert table["head"].geometry is None
+
+
+# Networks that are not what they seem.
+
+
+class FailsAtTheEnd(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+        self.relu = nn.ReLU(inplace=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.relu(self.conv(x))
+        if len(x):
+            raise ValueError("no labels were given")
+        return x
+
+
+@pytest.mark.parametrize("layer", ["conv", "relu"])
+def test_what_runs_before_a_network_fails_can_be_looked_into(layer: str) -> None:
+    phi = phi_of(FailsAtTheEnd(), layer)
+    assert phi.geometry == Geometry(3, 1, 1.0)
+    assert float(first_step(phi).abs().max()) > 0
+
+
+class FailsAtOnce(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        raise ValueError("no labels were given")
+
+
+def test_a_network_that_fails_at_once_says_why() -> None:
+    with pytest.raises(PreimageError, match=r"does not run on .* ValueError: no labels"):
+        phi_of(nn.Sequential(FailsAtOnce()), "0")
+
+
+def test_a_network_that_catches_exceptions_is_stopped_all_the_same() -> None:
+    class Careful(FailsAtTheEnd):
+        def forward(self, x: Tensor) -> Tensor:
+            try:
+                return self.relu(self.conv(x))
+            except Exception:
+                return x
+
+    assert phi_of(Careful(), "conv")(torch.zeros(1, 3, SIDE, SIDE)).shape == (1, 4, 30, 30)
+
+
+def test_a_compiled_network_is_the_module_it_was_made_of() -> None:
+    network = made("resnet", training=False)
+    image = random_image((1, 3, SIDE, SIDE))
+    compiled = phi_of(torch.compile(network), "layer1.0.relu#2")
+    assert torch.equal(compiled(image), phi_of(network, "layer1.0.relu#2")(image))
+
+
+def test_a_scripted_network_is_refused() -> None:
+    network = torch.jit.trace(made("resnet", training=False), torch.zeros(1, 3, SIDE, SIDE))
+    with pytest.raises(UsageError, match="TorchScript module can't be stopped inside"):
+        phi_of(network, "layer1")
+
+
+@pytest.mark.parametrize(
+    ("name", "layer", "words"),
+    [
+        ("dictionary", "encoder", r'several tensors: choose encoder\["fine"\] or .*\[1\]'),
+        ("dictionary", 'encoder["fin"]', r'and encoder\["fin"\] is none of them'),
+        ("dictionary", "encoder[count]", "and encoder.count. is none of them"),
+        ("dictionary", "encoder.fine[0]", "gives one tensor: say so, not"),
+        ("vit", "patch_embed:cls", r"no tokens \[N, T, D\]"),
+        ("resnet", "layer1.0.relu#3", "did you mean: layer1.0.relu#2"),
+        ("resnet", "layer1.0.rleu", "did you mean: layer1.0.relu"),
+        ("resnet", "layer1.0.ad", "did you mean: layer1.0.add"),
+    ],
+)
+def test_layers_that_are_none(name: str, layer: str, words: str) -> None:
+    with pytest.raises(PreimageError, match=words):
+        phi_of(made(name), layer)(torch.zeros(1, 3, SIDE, SIDE))
+
+
+def test_a_moved_network_is_followed() -> None:
+    """Weights on another device; here one without numbers."""
+    network = made("resnet").to("meta")
+    phi = phi_of(network, "layer1")
+    assert phi.device.type == "meta"
+    assert phi(torch.zeros(1, 3, SIDE, SIDE, device="meta")).shape == (1, 8, 8, 8)
+    assert next(network.parameters()).device.type == "meta"

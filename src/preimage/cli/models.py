@@ -100,6 +100,8 @@ def layers(*, model: str, input: options.InputOptions | None, as_json: bool) -> 
         }
         for layer in found.layers
     ]
+    if found.unfinished is not None:
+        console.note(f"{model} stopped behind these layers: {found.unfinished}")
     if as_json:
         name = model if is_adapted(model) else resolve(model).name
         console.print_json({"model": name, "layers": rows})

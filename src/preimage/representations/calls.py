@@ -63,6 +63,8 @@ class Calls(TorchFunctionMode):
 
     def __enter__(self) -> Calls:
         for module in self._paths:
+            if isinstance(module, torch.jit.ScriptModule):
+                continue  # takes no hooks
             self._hooks.append(module.register_forward_pre_hook(self._begin))
             self._hooks.append(module.register_forward_hook(self._end))
         super().__enter__()  # type: ignore[no-untyped-call]

@@ -8,16 +8,17 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, overload
 
+import torch
 from torch import nn
 
-from preimage.errors import PreimageError, UsageError, nearest, one_line
+from preimage.errors import PreimageError, UsageError, nearest
 from preimage.models import adapters
 from preimage.models import catalogue as models
 from preimage.models.adapters import Input
 from preimage.representations.base import Defaults, Representation
 from preimage.representations.defaults import defaults_for
 from preimage.representations.dsift import Dsift
-from preimage.representations.geometry import Layer, layer_table
+from preimage.representations.geometry import Layer, Unfinished, layer_table
 from preimage.representations.hog import Hog
 from preimage.representations.network import NetworkLayer, Target
 
@@ -33,11 +34,14 @@ class Survey:
         input: the images it takes.
         layers: its layer table.
         calls: names of all calls inside it, those that the table leaves out too.
+        unfinished: the error that ended it behind the last of the layers, if one did; what lies
+            before can be looked into all the same.
     """
 
     input: Input
     layers: tuple[Layer, ...]
     calls: tuple[str, ...]
+    unfinished: str | None = None
 
     @property
     def defaults(self) -> dict[str, Defaults]:
@@ -89,34 +93,39 @@ def _catalogue_survey(model: str) -> Survey:
 
 @lru_cache(maxsize=16)
 def _adapted_survey(model: str, asked: tuple[tuple[str, Any], ...]) -> Survey:
+    options = dict(asked)
     try:
-        return _surveyed(model, adapters.build(model, device="meta"), dict(asked))
+        adapted = adapters.build(model, device="meta")
+        found = survey(model, adapted.network, input_of(model, adapted.input, options))
+        if found.unfinished is None:
+            return found
     except UsageError:
         raise
-    except Exception:  # some networks look at numbers, which are not there on the meta device
-        weights = None if adapters.is_own_code(model) else "random"
-        return _surveyed(model, adapters.build(model, weights), dict(asked))
-
-
-def _surveyed(model: str, adapted: adapters.Adapted, options: Mapping[str, Any]) -> Survey:
-    given = input_of(model, adapted.input, options)
-    calls: list[str] = []
-    table = _table(model, adapted.network, given, calls)
-    return Survey(given, tuple(table), tuple(dict.fromkeys(calls)))
-
-
-def _table(model: str, network: nn.Module, given: Input, calls: list[str]) -> list[Layer]:
-    """The layer table, or somebody else's error in words."""
-    side, channels = given.size or ANY_SIZE, len(given.mean)
-    try:
-        return layer_table(network, side, channels, calls)
     except PreimageError:
-        raise
-    except Exception as error:
+        pass
+    # Some networks look at numbers, which are not there on the meta device.
+    adapted = adapters.build(model, None if adapters.is_own_code(model) else "random")
+    return survey(model, adapted.network, input_of(model, adapted.input, options))
+
+
+def survey(model: str, network: nn.Module, given: Input) -> Survey:
+    """Layers of a network, from one run.
+
+    Raises:
+        PreimageError: if it fails before any layer has run, or has none.
+    """
+    side, channels = given.size or ANY_SIZE, len(given.mean)
+    calls: list[str] = []
+    try:
+        table, why = layer_table(network, side, channels, calls), None
+    except Unfinished as error:
+        table, why = error.rows, str(error)
+    if not table:
         raise PreimageError(
             f"{model} does not run on an image of {channels} channels and {side}x{side} pixels: "
-            f"{type(error).__name__}: {one_line(error)}"
-        ) from error
+            f"{why}"
+        )
+    return Survey(given, tuple(table), tuple(dict.fromkeys(calls)), why)
 
 
 INPUT_OPTIONS = ("mean", "std", "input_size")
@@ -288,13 +297,16 @@ def check_options(model: str, options: Collection[str]) -> None:
 def _own_module(network: nn.Module, layer: str | None, options: dict[str, Any]) -> NetworkLayer:
     """A layer of a live module; its geometry comes from one run on a blank image."""
     model = str(options.pop("model", "module"))
+    # What torch.compile makes shares its weights with the module it is made of.
+    network = getattr(network, "_orig_mod", network)
+    if isinstance(network, torch.jit.ScriptModule):
+        raise UsageError("a TorchScript module can't be stopped inside: give the Python module.")
     if layer is None:
         raise UsageError("a layer is needed: the dotted path of a module inside the network.")
     asked = {name: options.pop(name) for name in INPUT_OPTIONS if name in options}
     given = input_of(model, adapters.own_input(network), asked)
     images = {"input_size": given.size, "mean": given.mean, "std": given.std}
-    found = Survey(given, tuple(_table(model, network, given, [])), ())
-    suggested = _suggested(found, Target.of(layer))
+    suggested = _suggested(survey(model, network, given), Target.of(layer))
     return NetworkLayer(network, layer, model=model, **{**suggested, **images, **options})
 
 

@@ -22,7 +22,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from preimage.errors import PreimageError
+from preimage.errors import PreimageError, one_line
 from preimage.models.efficientnet import GlobalAverage
 from preimage.representations.arrangement import Shapeless, arranged
 from preimage.representations.base import Geometry
@@ -585,6 +585,18 @@ BATCH = 2
 """Images in the run that makes a table: by it the batch's dimension is told from others."""
 
 
+class Unfinished(Exception):
+    """A network's own error, which ended the run that makes its table.
+
+    Attributes:
+        rows: the layers that had run until then.
+    """
+
+    def __init__(self, rows: Sequence[Layer], error: Exception) -> None:
+        super().__init__(f"{type(error).__name__}: {one_line(error)}".rstrip(": "))
+        self.rows = list(rows)
+
+
 @torch.no_grad()
 def layer_table(
     network: nn.Module, input_size: int, channels: int = 3, calls: list[str] | None = None
@@ -601,7 +613,8 @@ def layer_table(
         calls: takes the names of all calls, those that the table leaves out too.
 
     Raises:
-        PreimageError: if it can't run on such an image, or no call gives a tensor.
+        Unfinished: if the network fails.
+        PreimageError: if no call in it gives a tensor.
 
     Example:
         >>> net = nn.Sequential()
@@ -630,8 +643,11 @@ def layer_table(
                     else [replace(row, other=other, from_function=isinstance(what, str))]
                 )
 
-    with as_at_test_time(network), Calls(network, seen, sights.ran):
-        network(image)
+    try:
+        with as_at_test_time(network), Calls(network, seen, sights.ran):
+            network(image)
+    except Exception as error:
+        raise Unfinished(_with_spacing(rows, input_size), error) from error
     if not rows:
         raise PreimageError(
             "nothing in the network gives a tensor [N, ...]: there is no layer to look into."
