@@ -93,19 +93,21 @@ def _catalogue_survey(model: str) -> Survey:
 
 @lru_cache(maxsize=16)
 def _adapted_survey(model: str, asked: tuple[tuple[str, Any], ...]) -> Survey:
-    options = dict(asked)
+    if adapters.is_own_code(model):
+        return _survey_of(adapters.build(model), model, asked)
     try:
-        adapted = adapters.build(model, device="meta")
-        found = survey(model, adapted.network, input_of(model, adapted.input, options))
+        found = _survey_of(adapters.build(model, device="meta"), model, asked)
         if found.unfinished is None:
             return found
     except UsageError:
         raise
     except PreimageError:
-        pass
-    # Some networks look at numbers, which are not there on the meta device.
-    adapted = adapters.build(model, None if adapters.is_own_code(model) else "random")
-    return survey(model, adapted.network, input_of(model, adapted.input, options))
+        pass  # some networks look at numbers, which are not there on the meta device
+    return _survey_of(adapters.build(model, "random"), model, asked)
+
+
+def _survey_of(adapted: adapters.Adapted, model: str, asked: tuple[tuple[str, Any], ...]) -> Survey:
+    return survey(model, adapted.network, input_of(model, adapted.input, dict(asked)))
 
 
 def survey(model: str, network: nn.Module, given: Input) -> Survey:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -167,6 +167,7 @@ class NetworkLayer(Representation):
         self.options = options
         self._scale = torch.tensor([1.0 / value for value in std]).view(1, -1, 1, 1)
         self.device = self._place()
+        self._modules = {name: module for name, module in network.named_modules() if name}
         self._target = self._checked(layer)
         self._classifier = None if classifier is None else Target.of(classifier)
         self._labels = labels
@@ -174,14 +175,13 @@ class NetworkLayer(Representation):
     def _checked(self, layer: str) -> Target:
         """The layer's name taken apart, if the network has such a call."""
         target = Target.of(layer)
-        modules = [name for name, _ in self.network.named_modules() if name]
-        if target.call in modules:
+        if target.call in self._modules:
             return target
         # Calls of functions, and further calls of modules, are known when it has run.
         names, others = self._calls() if target.call else ([], [])
         if target.call not in (*names, *others):
             raise UsageError(
-                f"{self.model} has no layer {layer!r}; {nearest(layer, [*modules, *names])}"
+                f"{self.model} has no layer {layer!r}; {nearest(layer, [*self._modules, *names])}"
             )
         return target
 
@@ -241,13 +241,20 @@ class NetworkLayer(Representation):
     def _output(self, network_input: Tensor, target: Target) -> Any:
         """What the target's call gives; nothing behind it runs."""
         try:
-            with as_at_test_time(self.network), _stop(self.network, target):
+            with as_at_test_time(self.network), self._stopping_at(target):
                 self.network(network_input)
         except _Reached as reached:
             return reached.output
         raise PreimageError(
             f"{self.model}: layer {target.call} was not reached by the forward pass."
         )
+
+    def _stopping_at(self, target: Target) -> AbstractContextManager[Any]:
+        """Within this the network is stopped at a call, by `_Reached`."""
+        module = self._modules.get(target.path)
+        if module is None:
+            return Calls(self.network, _raise_at(target.call))
+        return _hooked(module, target.number)
 
     def to(self, device: str) -> NetworkLayer:
         self.network.to(device)
@@ -272,22 +279,17 @@ class NetworkLayer(Representation):
 
 
 @contextmanager
-def _stop(network: nn.Module, target: Target) -> Iterator[None]:
-    """Stop the network at a call, by `_Reached`."""
-    modules = {name: module for name, module in network.named_modules() if name}
-    if target.path not in modules:
-        with Calls(network, _raise_at(target.call)):
-            yield
-        return
+def _hooked(module: nn.Module, number: int) -> Iterator[None]:
+    """A hook that stops at the module's call of that number, gone at the end."""
     calls = 0
 
     def count(module: nn.Module, inputs: Any, output: Any) -> None:
         nonlocal calls
         calls += 1
-        if calls == target.number:
+        if calls == number:
             raise _Reached(output)
 
-    hook = modules[target.path].register_forward_hook(count)
+    hook = module.register_forward_hook(count)
     try:
         yield
     finally:
