@@ -55,6 +55,18 @@ def test_codes_and_gradients_are_there_and_the_network_is_as_it_was(
 
 
 @every_net
+def test_no_weight_has_its_gradient_computed(name: str) -> None:
+    network, net = made(name), NETS[name]
+    assert all(parameter.requires_grad for parameter in network.parameters())
+    touched: list[Tensor] = []
+    for parameter in network.parameters():
+        parameter.register_hook(touched.append)
+    for layer in net.layers:
+        first_step(phi_of(network, layer, net.channels))
+    assert touched == []
+
+
+@every_net
 def test_the_table_names_every_layer_once_and_each_can_be_looked_into(name: str) -> None:
     network, channels = made(name), NETS[name].channels
     table = layer_table(network, SIDE, channels)

@@ -87,6 +87,7 @@ def layers(*, model: str, input: options.InputOptions | None, as_json: bool) -> 
     from preimage.representations.catalogue import survey_of
 
     found = survey_of(model, **(input or {}))
+    defaults = found.defaults
     rows = [
         {
             "name": layer.name,
@@ -95,8 +96,8 @@ def layers(*, model: str, input: options.InputOptions | None, as_json: bool) -> 
             "receptive_field": layer.geometry.receptive_field if layer.geometry else None,
             "stride": layer.geometry.stride if layer.geometry else None,
             "offset": layer.geometry.offset if layer.geometry else None,
-            "fidelity": found.defaults[layer.name].fidelity,
-            "jitter": found.defaults[layer.name].jitter,
+            "fidelity": defaults[layer.name].fidelity,
+            "jitter": defaults[layer.name].jitter,
         }
         for layer in found.layers
     ]
