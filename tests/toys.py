@@ -105,7 +105,7 @@ def photo_file(folder: Path, seed: int = 0) -> Path:
 def fingerprint(network: nn.Module) -> dict[str, Any]:
     """All that a search must leave as it was in somebody's model."""
     return {
-        "state": {name: value.numpy().tobytes() for name, value in network.state_dict().items()},
+        "state": {name: _bytes(value) for name, value in network.state_dict().items()},
         "requires_grad": {name: p.requires_grad for name, p in network.named_parameters()},
         "grad": {name: p.grad is None for name, p in network.named_parameters()},
         "training": {name: module.training for name, module in network.named_modules()},
@@ -117,7 +117,12 @@ def fingerprint(network: nn.Module) -> dict[str, Any]:
     }
 
 
-def made_result(**record: Any) -> Result:
+def _bytes(value: Tensor) -> bytes:
+    """Of any type, bfloat16 too, which NumPy does not have."""
+    return value.detach().contiguous().flatten().view(torch.uint8).numpy().tobytes()
+
+
+def made_result(name: str = "photo", **record: Any) -> Result:
     """A result that no search has made, to be written to disk."""
     content = {
         "schema": 1,
@@ -132,6 +137,8 @@ def made_result(**record: Any) -> Result:
     }
     return Result(
         record={**content, **record},
+        name=name,
+        headline=("relative error", "50.0 %"),
         image=picture(1, SIDE, SIDE),
         reference=picture(0, SIDE, SIDE),
         canvas=np.arange(3 * 34 * 34, dtype=np.float32).reshape(3, 34, 34),

@@ -245,14 +245,14 @@ def test_one_result_is_saved_as_a_folder_and_several_as_one_each(tmp_path: Path)
         save_all(results, tmp_path / "several")
 
 
-def test_names_of_results_say_number_image_and_restart() -> None:
-    results = [made_result(restart=4), made_result(image=None, restart=0)]
+def test_names_of_results_say_number_name_and_restart() -> None:
+    results = [made_result(restart=4), made_result("code", restart=0)]
     assert folder_names(results) == ["000-photo-restart4", "001-code-restart0"]
 
 
 def test_names_of_results_are_fit_for_folders_whatever_the_photo_was_called(tmp_path: Path) -> None:
     stems = ("my photo\n(1)", "x" * 250, "狐" * 80, "\udcff")
-    results = [made_result(image={"path": f"a/{stem}.png", "sha256": "0"}) for stem in stems]
+    results = [made_result(stem, image={"path": f"a/{stem}.png", "sha256": "0"}) for stem in stems]
     names = folder_names(results)
     assert names[0] == "000-my-photo-1--restart0"
     assert all(len(name.encode()) < 80 for name in names)

@@ -81,47 +81,44 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     Console(width=width, markup=False, highlight=False, emoji=False).print(table)
 
 
-def percent(fraction: float) -> str:
-    """A fraction as it is shown on screen."""
-    return f"{100 * fraction:.1f} %"
-
-
 def print_results(results: Sequence[Result], place: str) -> None:
     """Where the results are and what was measured: lines for one, a table for several."""
     click.echo(f"{'result' if len(results) == 1 else 'results'}: {printable(place)}")
     if len(results) == 1:
-        for name, value in _lines(results[0].record):
+        for name, value in _lines(results[0]):
             click.echo(f"{name:<15} {value}")
         return
-    headings = ["image", "restart", "relative error", "energy"]
+    headings = ["image", "restart", results[0].headline[0], "energy"]
     if any(result.record["classes"] for result in results):
         headings += ["class of reference", "of result"]
-    rows = [_row(result.record)[: len(headings)] for result in results]
+    rows = [_row(result)[: len(headings)] for result in results]
     print_table(headings, rows)
     click.echo(f"{_seconds(results[0].record)} for all of them")
     for warning in dict.fromkeys(w for result in results for w in result.record["warnings"]):
         click.echo(f"warning: {warning}")
 
 
-def _lines(record: Record) -> Iterator[tuple[str, str]]:
-    yield "relative error", percent(record["relative_error"])
+def _lines(result: Result) -> Iterator[tuple[str, str]]:
+    record = result.record
+    yield result.headline
     terms = dict(record["energy"])
     total = terms.pop("total")
     parts = ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in terms.items())
     yield "energy", f"{total:.4g} ({parts})"
-    reference, result = _classes(record)
-    if result:
-        yield "class", f"{reference} -> {result}" if reference else result
+    before, now = _classes(record)
+    if now:
+        yield "class", f"{before} -> {now}" if before else now
     yield "time", _seconds(record)
     for warning in record["warnings"]:
         yield "warning", str(warning)
 
 
-def _row(record: Record) -> tuple[str, ...]:
+def _row(result: Result) -> tuple[str, ...]:
+    record = result.record
     return (
-        printable((record["image"] or {}).get("path", "code")),
+        printable((record["image"] or {}).get("path", result.name)),
         str(record["restart"]),
-        percent(record["relative_error"]),
+        result.headline[1],
         f"{record['energy']['total']:.4g}",
         *_classes(record),
     )

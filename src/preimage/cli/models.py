@@ -12,6 +12,7 @@ from preimage.cli import console, options
 from preimage.errors import PreimageError
 
 if TYPE_CHECKING:
+    from preimage.representations.catalogue import Survey
     from preimage.weights.catalogue import WeightFile
 
 
@@ -79,46 +80,52 @@ def _model_row(entry: dict[str, Any]) -> tuple[str, ...]:
     is_flag=True,
     help="The structure alone: don't look which layers have their weights on this machine.",
 )
+@options.images_taken
 @options.as_json
-def layers(*, model: str, no_weights: bool, as_json: bool) -> None:
+def layers(
+    *, model: str, no_weights: bool, input: options.InputOptions | None, as_json: bool
+) -> None:
     """List the layers of a network, as Table 1 of the paper does; loads no weights.
 
     Shape of the code, receptive field (how many pixels a component sees), stride and offset (where
     the first one stands), the fidelity C and jitter T that an inversion uses by default, and
-    whether the weights up to that layer are on this machine.
+    whether the weights up to that layer are on this machine. M may be torchvision:NAME, timm:NAME
+    or package.module:factory too; what has no receptive field, as the layers of a transformer,
+    shows none.
     """
-    from preimage.models.catalogue import resolve
+    from preimage.models.adapters import is_adapted
+    from preimage.models.catalogue import deepest_here, resolve
+    from preimage.representations.catalogue import survey_of
 
-    rows = _layer_rows(model, with_weights=not no_weights)
+    found = survey_of(model, **(input or {}))
+    rows = _layer_rows(found)
+    if not (no_weights or is_adapted(model)):
+        here = deepest_here(resolve(model)) + 1
+        for place, row in enumerate(rows):
+            row["weights_here"] = place < here
+    if found.unfinished is not None:
+        console.note(f"{model} stopped behind these layers: {found.unfinished}")
     if as_json:
-        console.print_json({"model": resolve(model).name, "layers": rows})
+        name = model if is_adapted(model) else resolve(model).name
+        console.print_json({"model": name, "layers": rows})
     else:
         _print_layers(rows)
 
 
-def _layer_rows(model: str, with_weights: bool) -> list[dict[str, Any]]:
-    from preimage.models.catalogue import deepest_here, resolve
-    from preimage.representations.catalogue import layer_defaults, layers_of
-
-    defaults = layer_defaults(model)
-    rows: list[dict[str, Any]] = [
+def _layer_rows(found: Survey) -> list[dict[str, Any]]:
+    return [
         {
             "name": layer.name,
             "kind": layer.kind,
             "shape": list(layer.shape),
-            "receptive_field": layer.geometry.receptive_field,
-            "stride": layer.geometry.stride,
-            "offset": layer.geometry.offset,
-            "fidelity": defaults[layer.name].fidelity,
-            "jitter": defaults[layer.name].jitter,
+            "receptive_field": layer.geometry.receptive_field if layer.geometry else None,
+            "stride": layer.geometry.stride if layer.geometry else None,
+            "offset": layer.geometry.offset if layer.geometry else None,
+            "fidelity": found.defaults[layer.name].fidelity,
+            "jitter": found.defaults[layer.name].jitter,
         }
-        for layer in layers_of(model)
+        for layer in found.layers
     ]
-    if with_weights:
-        here = deepest_here(resolve(model)) + 1
-        for place, row in enumerate(rows):
-            row["weights_here"] = place < here
-    return rows
 
 
 def _print_layers(rows: list[dict[str, Any]]) -> None:
@@ -130,7 +137,8 @@ def _print_layers(rows: list[dict[str, Any]]) -> None:
 
 def _layer_row(row: dict[str, Any]) -> tuple[str, ...]:
     shape = "x".join(str(side) for side in row["shape"])
-    numbers = (f"{row[key]:g}" for key in ("receptive_field", "stride", "offset", "fidelity"))
+    keys = ("receptive_field", "stride", "offset", "fidelity")
+    numbers = ("none" if row[key] is None else f"{row[key]:g}" for key in keys)
     here = ["yes" if row["weights_here"] else "no"] if "weights_here" in row else []
     return (row["name"], row["kind"], shape, *numbers, str(row["jitter"]), *here)
 
@@ -273,14 +281,14 @@ def add_weights(
     """
     from preimage.errors import UsageError
     from preimage.models.adding import add
-    from preimage.representations.catalogue import hand_crafted
+    from preimage.representations.catalogue import hand_crafted, survey_of
 
     if hand_crafted(name) is not None:
         raise UsageError(f"{name} is a representation of its own: choose another --name.")
     if std is not None and 0 in std:
         raise UsageError("--std: expected numbers other than 0.")
     done = add(file, name, mean=mean, std=std, input_size=size, overwrite=overwrite)
-    added, rows = done.added, _layer_rows(name, with_weights=False)
+    added, rows = done.added, _layer_rows(survey_of(name))
     record = {
         "name": name,
         "path": str(store_path(added.weights)),

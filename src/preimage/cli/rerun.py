@@ -12,19 +12,27 @@ from preimage.cli import console, options
 @click.command(cls=options.Heavy, short_help="Search once more for a saved result.")
 @click.argument("folder", metavar="DIR", type=options.FILE)
 @options.out_folder("nothing is written")
+@click.option(
+    "--trust",
+    is_flag=True,
+    help="Run the code of package.module:factory where DIR was made with one.",
+)
 @options.device
 @options.as_json
-def rerun(*, folder: Path, out: Path | None, overwrite: bool, device: str, as_json: bool) -> None:
+def rerun(
+    *, folder: Path, out: Path | None, overwrite: bool, trust: bool, device: str, as_json: bool
+) -> None:
     """Search once more for the result saved in DIR, with its own settings and seed.
 
     A result that was searched alone comes out the same, byte for byte, on the same machine and
-    versions. The errors of both are printed.
+    versions. What was measured then and now is printed.
 
     \b
     Example:
       preimage rerun preimage-out/cat-efficientnet-lite0-block05 --out again
     """
     from preimage.files import printable
+    from preimage.recipes.records import headline
     from preimage.recipes.rerun import rerun as search
     from preimage.search.result import check_new_folder, load_record
 
@@ -32,16 +40,15 @@ def rerun(*, folder: Path, out: Path | None, overwrite: bool, device: str, as_js
     if out is not None:
         check_new_folder(out, overwrite)
     with console.watching(f"rerun of {printable(folder)}") as bars:
-        result = search(folder, options.chosen_device(device), bars)
+        result = search(folder, options.chosen_device(device), bars, trust)
     if out is not None:
         result.save(out, overwrite)
     if as_json:
         console.print_records([result.record])
         return
-    click.echo(
-        f"relative error  {console.percent(original['relative_error'])} in {printable(folder)}"
-    )
-    click.echo(f"relative error  {console.percent(result.relative_error)} now")
+    name, then = headline(original)
+    click.echo(f"{name:<15} {then} in {printable(folder)}")
+    click.echo(f"{name:<15} {result.headline[1]} now")
     for warning in result.record["warnings"]:
         click.echo(f"warning         {warning}")
     if out is not None:

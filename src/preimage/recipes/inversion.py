@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import platform
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,27 +11,26 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-import preimage
 from preimage.energy import Energy, Euclidean
 from preimage.errors import PreimageError, UsageError
-from preimage.images import (
-    as_picture,
-    has_colour,
-    load_photo,
-    sha256_of_file,
-    stretch,
-    to_pixels,
-)
-from preimage.metrics import ClassScore, top_classes
+from preimage.images import as_picture, has_colour, load_photo, to_pixels
+from preimage.recipes.doubts import doubts
 from preimage.recipes.presets import settings_for
+from preimage.recipes.records import (
+    Classes,
+    Observer,
+    Photo,
+    check_seeds,
+    make_record,
+    make_result,
+    name_of,
+    origin,
+)
 from preimage.recipes.settings import Settings
 from preimage.recipes.views import view_for
 from preimage.representations import Representation
-from preimage.search.minimise import Outcome, Snapshot, minimise
-from preimage.search.result import SCHEMA, Result
-
-Photo = str | Path | Image.Image
-Observer = Callable[[Snapshot], None]
+from preimage.search.minimise import minimise
+from preimage.search.result import Result
 
 
 def invert(
@@ -87,12 +84,7 @@ def invert(
     """
     if (images is None) == (code is None):
         raise UsageError("give either images or a code to invert, not both and not neither.")
-    if not (isinstance(restarts, int) and restarts >= 1 and isinstance(seed, int) and seed >= 0):
-        raise UsageError(
-            f"restarts must be at least 1 and seed at least 0, got {restarts!r} and {seed!r}."
-        )
-    if seed + restarts > 2**63:
-        raise UsageError(f"seeds must be below 2^63, got {seed} with {restarts} restarts.")
+    check_seeds(seed, restarts)
     array = None if code is None else as_array(code)
     view = view_for(representation, size, None if array is None else array.shape)
     if settings is None:
@@ -136,12 +128,6 @@ class _Target:
         grey = f"the photo is in colour; {representation.name} sees its grey values"
         warnings = [grey] if loses_colours(representation, source) else []
         return _Target(source, image, encode(representation, image), reference, warnings)
-
-    def origin(self) -> dict[str, str] | None:
-        """The record's `image`: path and digest of the file, as far as there is one."""
-        if self.source is None or isinstance(self.source, Image.Image):
-            return None
-        return {"path": str(self.source), "sha256": sha256_of_file(self.source)}
 
 
 def loses_colours(representation: Representation, source: Photo) -> bool:
@@ -266,127 +252,51 @@ def _search(
         priors=settings.priors,
         fidelity=settings.fidelity,
     )
+    seeds = [seed + restart for restart in range(restarts)] * len(targets)
+    doubtful = doubts(energy, settings, view, seeds)
     outcome = minimise(
         energy,
         canvas=settings.canvas,
         stages=settings.stages,
         step_rule=settings.step_rule,
         view=view,
-        seeds=[seed + restart for restart in range(restarts)] * len(targets),
+        seeds=seeds,
         callbacks=callbacks,
     )
-    classes = _Classes(representation, targets, outcome, restarts)
+    images = [target.image for target in targets if target.image is not None]
+    references = torch.cat(images).repeat_interleave(restarts, dim=0) if images else None
+    classes = Classes(representation, outcome.view, references)
     results = []
     for problem in range(len(codes)):
         target, restart = targets[problem // restarts], problem % restarts
-        record = {
-            "schema": SCHEMA,
-            "task": "invert",
-            "image": target.origin(),
-            "representation": describe(representation, target.code[0]),
-            "weights": asdict(representation.weights) if representation.weights else None,
-            "settings": settings.to_dict(),
-            "seed": seed,
-            "restart": restart,
-            **_measured(outcome, problem),
-            "classes": classes.record(problem),
-            "iterations": settings.iterations,
-            "seconds": round(outcome.seconds, 3),
-            "seconds_per_iteration": round(outcome.seconds / settings.iterations, 6),
-            "device": str(codes.device),
-            "versions": versions(),
-            "warnings": list(target.warnings),
-        }
-        results.append(_result(record, representation, target, outcome, problem, display_stretched))
+        squared = float(outcome.terms[problem, outcome.term_names.index("loss")])
+        record = make_record(
+            "invert",
+            representation,
+            settings,
+            outcome,
+            problem,
+            code=target.code[0],
+            image=origin(target.source),
+            seed=seed,
+            restart=restart,
+            measured={"relative_error": squared**0.5, "squared_error": squared},
+            classes=classes.record(problem),
+            warnings=[*target.warnings, *doubtful[problem]],
+        )
+        loss = outcome.trace[:, problem, outcome.term_names.index("loss")]
+        result = make_result(
+            record,
+            representation,
+            outcome,
+            problem,
+            name=name_of(record["image"], "photo" if images else "code"),
+            reference=target.reference,
+            image=target.image,
+            code=None if images else target.code[0],
+            columns={"relative_error": loss.double().sqrt()},
+            drawing=representation.draw(target.code[0]),
+            stretched=display_stretched,
+        )
+        results.append(result)
     return results
-
-
-class _Classes:
-    """Top classes of references and pre-images by the representation's own classifier."""
-
-    def __init__(
-        self,
-        representation: Representation,
-        targets: Sequence[_Target],
-        outcome: Outcome,
-        restarts: int,
-    ) -> None:
-        self.restarts = restarts
-        self.results = top_classes(representation, outcome.view)
-        images = [target.image for target in targets]
-        self.references: list[list[ClassScore]] | None = None
-        if self.results is not None and all(image is not None for image in images):
-            batch = torch.cat([image for image in images if image is not None])
-            self.references = top_classes(representation, batch.to(outcome.view.device))
-
-    def record(self, problem: int) -> dict[str, Any] | None:
-        """The record's `classes`; null where the weights hold no classifier."""
-        if self.results is None:
-            return None
-        result = self.results[problem]
-        reference = self.references[problem // self.restarts] if self.references else None
-        return {
-            "reference": [asdict(score) for score in reference] if reference else None,
-            "result": [asdict(score) for score in result],
-            "consistent": result[0].index == reference[0].index if reference else None,
-        }
-
-
-def describe(representation: Representation, code: Tensor) -> dict[str, Any]:
-    """The record's `representation`: what it is, and the shape of its code `[D, h, w]` or `[D]`."""
-    geometry = representation.geometry
-    options = {"options": dict(representation.options)} if representation.options else {}
-    return {
-        "model": representation.model,
-        "layer": representation.layer,
-        **options,
-        "code_shape": list(code.shape),
-        "receptive_field": geometry.receptive_field if geometry else None,
-        "stride": geometry.stride if geometry else None,
-    }
-
-
-def _measured(outcome: Outcome, problem: int) -> dict[str, Any]:
-    """Errors and energies of one problem, measured without jitter on the centre crop."""
-    terms = dict(zip(outcome.term_names, outcome.terms[problem].tolist(), strict=True))
-    total = terms.pop("energy")
-    return {
-        "relative_error": terms["loss"] ** 0.5,
-        "squared_error": terms["loss"],
-        "energy": {"total": total, **terms},
-    }
-
-
-def _result(
-    record: dict[str, Any],
-    representation: Representation,
-    target: _Target,
-    outcome: Outcome,
-    problem: int,
-    display_stretched: bool,
-) -> Result:
-    mean, view = representation.mean, outcome.view[problem]
-    shown = [image for image in (target.image, view) if image is not None]
-    trace = outcome.trace[:, problem].double()
-    error = trace[:, outcome.term_names.index("loss")].sqrt()
-    return Result(
-        record=record,
-        image=as_picture(to_pixels(view, mean)),
-        reference=target.reference,
-        canvas=outcome.image[problem].cpu().numpy(),
-        trace=torch.column_stack([trace, error]).cpu().numpy(),
-        trace_columns=(*outcome.term_names, "relative_error"),
-        code=target.code[0].cpu().numpy() if target.image is None else None,
-        displayed=tuple(as_picture(stretch(x, mean)) for x in shown) if display_stretched else (),
-        drawing=representation.draw(target.code[0]),
-    )
-
-
-def versions() -> dict[str, str]:
-    """Versions that a result depends on."""
-    return {
-        "preimage": preimage.__version__,
-        "torch": torch.__version__,
-        "numpy": np.__version__,
-        "python": platform.python_version(),
-    }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
@@ -12,9 +12,11 @@ from typing import Any
 from PIL import Image
 
 from preimage.errors import PreimageError, UsageError, one_line
+from preimage.models import adapters
 from preimage.models import catalogue as models
 from preimage.recipes.codes import load_code
-from preimage.recipes.inversion import Observer, invert, versions
+from preimage.recipes.inversion import invert
+from preimage.recipes.records import Observer, headline, name_of, versions
 from preimage.recipes.settings import Settings
 from preimage.representations import Representation, representation
 from preimage.representations.catalogue import hand_crafted
@@ -24,17 +26,24 @@ REFERENCE = "reference.png"
 CODE = "code.npy"
 
 
-def rerun(folder: str | Path, device: str = "cpu", callbacks: Sequence[Observer] = ()) -> Result:
+def rerun(
+    folder: str | Path,
+    device: str = "cpu",
+    callbacks: Sequence[Observer] = (),
+    trust: bool = False,
+) -> Result:
     """Search once more for a saved result, with its own settings, seed and reference.
 
     A result that was searched alone comes out with the same bytes on the same machine, device and
     versions; one of a batch up to the rounding of batched kernels. What differs from then is named
-    in the record's `warnings`. A result of a module of your own can't be had from its folder.
+    in the record's `warnings`. A result of a live module can't be had from its folder; one of
+    `package.module:factory` only where its folder is trusted, because it names code to run.
 
     Args:
         folder: a result folder: `result.json` beside `reference.png` or `code.npy`.
         device: where to compute.
         callbacks: called after every iteration with a `Snapshot`.
+        trust: let the folder say which module to import and which factory to call.
 
     Returns:
         A new `Result`, whose record keeps the original image, seed and restart.
@@ -51,22 +60,44 @@ def rerun(folder: str | Path, device: str = "cpu", callbacks: Sequence[Observer]
     with _named(folder), _readable():
         settings = Settings.from_dict(_part(record, "settings"))
         _check_numbers(settings)
-        phi = _representation(record)
+        phi = _representation(record, trust)
         seed, restart = (_whole_number(record, key) for key in ("seed", "restart"))
-        original = {"image": _origin(record), "seed": seed, "restart": restart}
-        _check_error(record)
+        image = _origin(record)
+        _check_headline(record)
     phi = phi.to(device)
     with _named(folder):
-        result = invert(
-            phi,
-            **_target(Path(folder), phi),
-            settings=settings,
-            seed=seed + restart,
-            callbacks=callbacks,
-        )
-    assert isinstance(result, Result)
+        again = TASKS[record["task"]]
+        result = again(Path(folder), record, phi, settings, seed + restart, callbacks)
+    original = {"image": image, "seed": seed, "restart": restart}
     warnings = _differences(record, result.record)
-    return replace(result, record={**result.record, **original, "warnings": warnings})
+    return replace(
+        result,
+        record={**result.record, **original, "warnings": warnings},
+        name=name_of(image, result.name),
+    )
+
+
+Again = Callable[
+    [Path, Mapping[str, Any], Representation, Settings, int, Sequence[Observer]], Result
+]
+
+
+def _invert(
+    folder: Path,
+    record: Mapping[str, Any],
+    phi: Representation,
+    settings: Settings,
+    seed: int,
+    callbacks: Sequence[Observer],
+) -> Result:
+    target = _target(folder, phi)
+    result = invert(phi, **target, settings=settings, seed=seed, callbacks=callbacks)
+    assert isinstance(result, Result)
+    return result
+
+
+TASKS: dict[str, Again] = {"invert": _invert}
+"""How each task is done once more: from the folder, its record and what was read from it."""
 
 
 @contextmanager
@@ -106,9 +137,9 @@ def _check_numbers(part: Any) -> None:
         _check_numbers(value)
 
 
-def _representation(record: Mapping[str, Any]) -> Representation:
-    if (task := record.get("task")) != "invert":
-        raise PreimageError(f"expected an inversion, got {_shown(task)}: it can't be rerun.")
+def _representation(record: Mapping[str, Any], trust: bool) -> Representation:
+    if (task := record.get("task")) not in TASKS:
+        raise PreimageError(f"expected {', '.join(TASKS)}, got {_shown(task)}: it can't be rerun.")
     saved = _part(record, "representation")
     model, layer = saved.get("model"), saved.get("layer")
     if not isinstance(model, str):
@@ -117,11 +148,18 @@ def _representation(record: Mapping[str, Any]) -> Representation:
         raise _damaged("layer", layer)
     if hand_crafted(model) is None and not _is_network(model):
         raise PreimageError("made with a module of your own: call pi.invert with it.")
+    if adapters.is_own_code(model) and not trust:
+        raise PreimageError(
+            f"made with {_shown(model)}, code that would be imported and run: if you know the "
+            "folder and the code, give --trust (trust=True)."
+        )
     options = _part(saved, "options") if "options" in saved else {}
     return representation(model, layer, **options)
 
 
 def _is_network(model: str) -> bool:
+    if adapters.is_adapted(model):
+        return True
     try:
         models.resolve(model)
     except UsageError:
@@ -186,12 +224,12 @@ def _origin(record: Mapping[str, Any]) -> Mapping[str, str] | None:
     return image
 
 
-def _check_error(record: Mapping[str, Any]) -> None:
-    """Whoever reruns wants to compare the errors of then and now."""
-    error = record.get("relative_error")
-    number = isinstance(error, int | float) and not isinstance(error, bool)
-    if not number or not math.isfinite(float(error or 0)):
-        raise _damaged("relative_error", error)
+def _check_headline(record: Mapping[str, Any]) -> None:
+    """Whoever reruns wants to compare what was measured then and now."""
+    try:
+        headline(record)
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        raise PreimageError(f"{RECORD} has no figure to compare with: {one_line(error)}") from error
 
 
 def _differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

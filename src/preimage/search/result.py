@@ -32,6 +32,8 @@ class Result:
 
     Attributes:
         record: what `result.json` holds; see docs/results.md.
+        name: what it is called among several: its photo's stem, or what it shows.
+        headline: the one figure to show first: what it is, and its value in words.
         image: the pre-image, 0-255, clipped, never stretched.
         reference: the photo whose code was inverted, or None if only its code was given.
         canvas: the whole rendered canvas, `[C, H, W]` float32 on the canvas scale.
@@ -43,6 +45,8 @@ class Result:
     """
 
     record: Mapping[str, Any]
+    name: str
+    headline: tuple[str, str]
     image: Image.Image
     reference: Image.Image | None
     canvas: np.ndarray
@@ -54,7 +58,7 @@ class Result:
 
     @property
     def relative_error(self) -> float:
-        """‖Φ(x)−Φ₀‖/‖Φ₀‖ of the pre-image, a fraction."""
+        """‖Φ(x)−Φ₀‖/‖Φ₀‖ of the pre-image, a fraction; only an inversion has one."""
         return float(self.record["relative_error"])
 
     @property
@@ -69,7 +73,7 @@ class Result:
         shown = self.displayed or tuple(p for p in (self.reference, self.image) if p is not None)
         representation = self.record["representation"]
         title = f"{representation['model']} {representation['layer'] or ''}".strip()
-        caption = f"relative error {100 * self.relative_error:.1f} %"
+        caption = " ".join(self.headline)
         if stretched:
             caption += ", contrast stretched"
         tiles = [Tile(shown[-1], title, caption)]
@@ -228,12 +232,10 @@ def save_all(results: Sequence[Result], folder: str | Path, overwrite: bool = Fa
 
 
 def folder_names(results: Sequence[Result]) -> list[str]:
-    """A distinct name for each result: number, image, restart."""
+    """A distinct name for each result: number, name, restart."""
     names = []
     for i, result in enumerate(results):
-        image = result.record["image"]
-        stem = Path(image["path"]).stem if image and image.get("path") else "code"
-        names.append(f"{i:03d}-{safe_name(stem)}-restart{result.record['restart']}")
+        names.append(f"{i:03d}-{safe_name(result.name)}-restart{result.record['restart']}")
     return names
 
 
