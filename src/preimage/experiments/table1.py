@@ -117,11 +117,13 @@ def table1() -> list[Row]:
 
 def _rows(printed: Printed) -> list[Row]:
     paper = {name: (size, stride) for name, size, stride in printed.layers}
+    none = (None, None)
     ours = {
         layer.name: (layer.geometry.receptive_field, layer.geometry.stride)
+        if layer.geometry
+        else none
         for layer in layers_of(printed.model)
     }
-    none = (None, None)
     return [
         Row(printed.network, printed.model, name, *paper.get(name, none), *ours.get(name, none))
         for name in dict.fromkeys([*paper, *ours])
