@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +16,14 @@ from torch import nn
 import matconvnet_files as files
 import preimage as pi
 from preimage.errors import PreimageError, UsageError
+from preimage.files import md5_of_file
 from preimage.models import catalogue, convert, graph
 from preimage.models.adding import add
-from preimage.models.catalogue import Architecture, Model, load, resolve
+from preimage.models.catalogue import Architecture, Checkpoint, Model, load, resolve
 from preimage.models.layers import CrossChannelNorm, FullyConnected
 from preimage.representations.catalogue import layers_of
 from preimage.weights import added, store
+from preimage.weights import catalogue as weight_files
 from preimage.weights.matconvnet import read_matconvnet
 
 SIDE = 16
@@ -309,3 +313,29 @@ def test_padding_that_changes_nothing_is_no_difference(tmp_path: Path) -> None:
     file = read_matconvnet(path)
     state = convert.from_matconvnet(file, toy())
     assert state["fc.weight"].shape == (6, 4 * 8 * 8)
+
+
+def test_a_published_file_fills_the_catalogues_definition(
+    tmp_path: Path, cache: Path, catalogued: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a download; the file's own mean colour and classes go before the catalogue's."""
+    cache.mkdir(parents=True)
+    path = saved(tmp_path)
+    name = "imagenet-caffe-alex"
+    trusted = tuple(
+        replace(w, md5=md5_of_file(path)) if w.name == name else w for w in weight_files.WEIGHTS
+    )
+    monkeypatch.setattr(weight_files, "WEIGHTS", trusted)
+    read = partial(catalogue._matconvnet, toy)
+    model = replace(catalogued, checkpoints=(Checkpoint(name, read, "prob"),))
+    (cache / f"{name}.mat").write_bytes(path.read_bytes())
+    loaded = load(model)
+    assert (loaded.model.mean, loaded.labels) == (
+        (100.0,) * 3,
+        tuple(f"thing {i}" for i in range(6)),
+    )
+    assert loaded.weights.source.startswith(f"{name}: https://www.vlfeat.org/matconvnet/models/")
+    assert loaded.weights.licence == "BVLC: unrestricted use"
+    (cache / f"{name}.mat").write_bytes(saved(tmp_path, seed=1).read_bytes())
+    with pytest.raises(PreimageError, match="expected md5"):
+        load(model)
