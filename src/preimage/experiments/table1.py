@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from preimage.representations.catalogue import layers_of
@@ -113,6 +114,17 @@ def table1() -> list[Row]:
         (79, 0)
     """
     return [row for printed in PRINTED for row in _rows(printed)]
+
+
+def verdict(rows: Sequence[Row]) -> dict[str, int]:
+    """How many rows differ: `disputed`, where the paper looks wrong, and `mismatches`, elsewhere.
+
+    Example:
+        >>> verdict(table1())
+        {'mismatches': 0, 'disputed': 0}
+    """
+    disputed = sum(row.disputed for row in rows)
+    return {"mismatches": sum(not row.equal for row in rows) - disputed, "disputed": disputed}
 
 
 def _rows(printed: Printed) -> list[Row]:
