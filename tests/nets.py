@@ -202,6 +202,20 @@ class Inferring(WithoutGradients):
         return self.relu(self.conv(x))
 
 
+class FrozenPart(nn.Module):
+    """A trunk without gradients under a head that is trained."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trunk = nn.Conv2d(3, 6, 3)
+        self.head = nn.Conv2d(6, 4, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.no_grad():
+            x = self.trunk(x)
+        return self.head(x)
+
+
 def plain(channels: int) -> nn.Module:
     return nn.Sequential(
         nn.Conv2d(channels, 8, 5, 2, "valid"), nn.BatchNorm2d(8), nn.ReLU(True), nn.Dropout(0.5)

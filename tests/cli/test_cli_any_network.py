@@ -69,6 +69,11 @@ def broken():
 def nothing():
     pass
 
+def lazy():
+    import mynets_parts
+    print("making it")
+    return mynets_parts.chain()
+
 def number():
     return 3
 """
@@ -78,7 +83,8 @@ INPUT = "mean=0.5,0.4,0.3,std=0.25,0.25,0.25,size=24"
 @pytest.fixture
 def nets(elsewhere: Path) -> Iterator[str]:
     """A module with factories in the working folder."""
-    (elsewhere / "mynets.py").write_text(FACTORIES)
+    for name in ("mynets", "mynets_parts"):
+        (elsewhere / f"{name}.py").write_text(FACTORIES)
     before = set(sys.modules)
     path = list(sys.path)
     yield "mynets"
@@ -98,6 +104,12 @@ def test_layers_of_a_factory(run, nets):
     }  # fmt: skip
     assert [row["name"] for row in answer["layers"]] == ["0", "1", "2"]
     assert "convolution" in run("layers", f"{nets}:chain", "--input", INPUT).out
+
+
+def test_a_factory_may_print_and_import_what_lies_beside_it(run, nets):
+    answer = run("layers", f"{nets}:lazy", "--input", INPUT, "--json")
+    assert len(answer.json["layers"]) == 3
+    assert answer.err == "making it\n"
 
 
 def test_a_network_says_itself_what_it_takes(run, nets):

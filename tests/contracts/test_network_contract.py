@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, fx, nn
 
 import preimage as pi
-from nets import NETS, Inferring, WithoutGradients, made
+from nets import NETS, FrozenPart, Inferring, WithoutGradients, made
 from preimage.energy import Energy, Euclidean
 from preimage.errors import PreimageError, UsageError
 from preimage.models.catalogue import ARCHITECTURES
@@ -177,6 +177,12 @@ def test_a_network_without_gradients_is_said_to_be_one(kind: type[nn.Module]) ->
     with pytest.raises(PreimageError, match=r"module:relu has no gradient: .*torch\.no_grad"):
         first_step(phi)
     assert fingerprint(network) == before
+
+
+@pytest.mark.parametrize(("layer", "words"), [("trunk", "computes it"), ("head", "a part of")])
+def test_a_network_with_a_part_without_gradients_is_said_to_be_one(layer: str, words: str) -> None:
+    with pytest.raises(PreimageError, match=rf"module:{layer} has no gradient: .*{words}"):
+        first_step(phi_of(FrozenPart(), layer))
 
 
 # The catalogue's own networks, at random weights.

@@ -26,7 +26,6 @@ from toys import fingerprint, random_image
 pytestmark = pytest.mark.slow
 
 CLIPS = "takes clips, not images"
-BOXES = "takes lists of images and needs torchvision's compiled operators to the end"
 
 CANNOT: dict[str, dict[str, str]] = {
     "torchvision": {
@@ -35,13 +34,6 @@ CANNOT: dict[str, dict[str, str]] = {
         "video.resnet": CLIPS,
         "video.s3d": CLIPS,
         "video.swin_transformer": CLIPS,
-        "detection.faster_rcnn": BOXES,
-        "detection.fcos": BOXES,
-        "detection.keypoint_rcnn": BOXES,
-        "detection.mask_rcnn": BOXES,
-        "detection.retinanet": BOXES,
-        "detection.ssd": BOXES,
-        "detection.ssdlite": BOXES,
     },
     "timm": {},
 }
@@ -51,8 +43,8 @@ ASKED = {"mean": (127.0,) * 3, "std": (64.0,) * 3, "input_size": 224}
 """For networks that do not say what they take."""
 
 SMALL_NAMES = (
-    "test atto femto pico nano xxs xx_small x_small tiny _ti_ micro mini xs small _s _050 18 _b0 _0 "
-    "26 _b base"
+    "test atto femto pico nano xxs xx_small x_small tiny _ti_ micro mini xs small _s _050 18 _b0 "
+    "_0 26 _b base"
 )
 SMALL = SMALL_NAMES.split()
 """What small networks are called, the smallest first."""

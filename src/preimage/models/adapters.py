@@ -14,7 +14,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -173,7 +173,8 @@ def build(name: str, weights: str | None = None, device: str | None = None) -> A
     library = _library(name)
     prefix, _, rest = name.partition(":")
     if library is None:
-        network = _call(name, _factory(prefix, rest), device)
+        with _working_folder():
+            network = _call(name, _factory(prefix, rest), device)
         return Adapted(_ready(network), own_input(network), name, "your own")
     if weights is not None and weights not in WEIGHTS:
         raise UsageError(f"there are no weights {weights!r} of {name}; {nearest(weights, WEIGHTS)}")
@@ -218,10 +219,12 @@ def _import_library(library: Library) -> ModuleType:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
+    """Somebody else's remarks kept back, and what they print away from standard output."""
     before = logging.root.manager.disable
     logging.disable(logging.ERROR)
     try:
-        with warnings.catch_warnings():
+        # Standard output is for records.
+        with warnings.catch_warnings(), redirect_stdout(sys.stderr):
             warnings.simplefilter("ignore")
             yield
     finally:
@@ -242,20 +245,20 @@ def _factory(module: str, name: str) -> Callable[[], Any]:
             f"unknown model '{module}:{name}': expected torchvision:NAME, timm:NAME or "
             "package.module:factory."
         )
-    with _working_folder():
-        try:
+    try:
+        with _quiet():
             found: Any = importlib.import_module(module)
-        except ModuleNotFoundError as error:
-            if error.name is None or not f"{module}.".startswith(f"{error.name}."):
-                raise PreimageError(f"{module} can't be imported: {one_line(error)}") from error
-            raise UsageError(
-                f"there is no Python module {error.name!r} here for the model '{module}:{name}'; "
-                "it is looked for in the working folder and where Python finds its packages."
-            ) from error
-        except Exception as error:
-            raise PreimageError(f"{module} can't be imported: {_told(error)}") from error
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{module}.".startswith(f"{error.name}."):
+            raise PreimageError(f"{module} can't be imported: {one_line(error)}") from error
+        raise UsageError(
+            f"there is no Python module {error.name!r} here for the model '{module}:{name}'; "
+            "it is looked for in the working folder and where Python finds its packages."
+        ) from error
+    except Exception as error:
+        raise PreimageError(f"{module} can't be imported: {_told(error)}") from error
     for part in name.split("."):
-        known = [word for word in vars(found) if not word.startswith("_")]
+        known = [word for word in dir(found) if not word.startswith("_")]
         if not hasattr(found, part):
             raise UsageError(f"{module} has no {name!r}; {nearest(part, known)}")
         found = getattr(found, part)
@@ -276,7 +279,8 @@ def _working_folder() -> Iterator[None]:
     try:
         yield
     finally:
-        sys.path.remove(folder)
+        with suppress(ValueError):  # somebody's code may have done so
+            sys.path.remove(folder)
 
 
 def _call(
@@ -286,7 +290,7 @@ def _call(
         with torch.random.fork_rng(devices=[]), torch.device(device or "cpu"), _quiet():
             torch.manual_seed(0)
             network = make()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         remedy = "; without a network, give --weights random" if pretrained else ""
         raise PreimageError(f"{name} can't be built: {_told(error)}{remedy}") from error
     if not isinstance(network, nn.Module):
