@@ -190,14 +190,14 @@ def test_a_network_with_a_part_without_gradients_is_said_to_be_one(layer: str, w
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES, ids=lambda a: a.name)
 def test_the_catalogues_networks_keep_the_same_promises(architecture: Any) -> None:
-    network = architecture.build()
+    network, side = architecture.build(), architecture.input_size
     before = fingerprint(network)
-    table = [row for row in layer_table(network, 224) if row.name in network._modules]
+    table = [row for row in layer_table(network, side) if row.name in network._modules]
     middle = [row for row in table if len(row.shape) == 3][len(table) // 3]
-    phi = NetworkLayer(network, middle.name)
+    phi = NetworkLayer(network, middle.name, input_size=side)
     with torch.no_grad():
-        energy = Energy(phi, Euclidean(phi(random_image((1, 3, 224, 224), 1))), fidelity=10.0)
-    _, gradient = energy.loss_and_gradient(random_image((1, 3, 224, 224), 2))
+        energy = Energy(phi, Euclidean(phi(random_image((1, 3, side, side), 1))), fidelity=10.0)
+    _, gradient = energy.loss_and_gradient(random_image((1, 3, side, side), 2))
     assert bool(torch.isfinite(gradient).all())
     assert float(gradient.abs().max()) > 0
     assert fingerprint(network) == before
