@@ -105,7 +105,7 @@ def photo_file(folder: Path, seed: int = 0) -> Path:
 def fingerprint(network: nn.Module) -> dict[str, Any]:
     """All that a search must leave as it was in somebody's model."""
     return {
-        "state": {name: value.numpy().tobytes() for name, value in network.state_dict().items()},
+        "state": {name: _bytes(value) for name, value in network.state_dict().items()},
         "requires_grad": {name: p.requires_grad for name, p in network.named_parameters()},
         "grad": {name: p.grad is None for name, p in network.named_parameters()},
         "training": {name: module.training for name, module in network.named_modules()},
@@ -115,6 +115,11 @@ def fingerprint(network: nn.Module) -> dict[str, Any]:
         },
         "attributes": {name: sorted(vars(module)) for name, module in network.named_modules()},
     }
+
+
+def _bytes(value: Tensor) -> bytes:
+    """Of any type, bfloat16 too, which NumPy does not have."""
+    return value.detach().contiguous().flatten().view(torch.uint8).numpy().tobytes()
 
 
 def made_result(name: str = "photo", **record: Any) -> Result:

@@ -311,7 +311,7 @@ def test_saving_is_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize(
-    "pixels", [np.zeros((4, 4)), np.zeros((4, 4, 2), np.uint8), np.zeros((0, 4), np.uint8)]
+    "pixels", [np.zeros((4, 4)), np.zeros((4, 4, 2, 1), np.uint8), np.zeros((0, 4), np.uint8)]
 )
 def test_other_arrays_are_not_saved(tmp_path: Path, pixels: np.ndarray) -> None:
     with pytest.raises(PreimageError, match="expected pixels as uint8"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import click
 
@@ -33,10 +34,20 @@ from preimage.cli import console, options
     show_default=True,
     help="Iterations counted for each layer.",
 )
+@options.images_taken
+@options.pretrained_or_random
 @options.device
 @options.as_json
 def bench(
-    *, model: str, layers: str | None, canvas: str, iterations: int, device: str, as_json: bool
+    *,
+    model: str,
+    layers: str | None,
+    canvas: str,
+    iterations: int,
+    input: options.InputOptions | None,
+    weights: str | None,
+    device: str,
+    as_json: bool,
 ) -> None:
     """Measure what an iteration costs beyond the bare network.
 
@@ -47,12 +58,12 @@ def bench(
     Example:
       preimage bench --model alexnet --layers conv1,relu3,pool5
     """
-    names = _layers(model, layers)
+    names, chosen = _layers(model, layers, input, weights)
     from preimage.experiments.speed import measure, report
 
-    chosen = options.chosen_device(device)
-    timings = [measure(model, name, canvas, iterations, chosen) for name in names]
-    measured = report(timings, chosen)
+    place = options.chosen_device(device)
+    timings = [measure(model, name, canvas, iterations, place, **chosen) for name in names]
+    measured = report(timings, place)
     if as_json:
         console.print_json(measured)
         return
@@ -64,18 +75,23 @@ def bench(
     console.print_table(("layer", "floor ms", "iteration ms", "ratio"), rows)
 
 
-def _layers(model: str, layers: str | None) -> Sequence[str | None]:
-    """The layers to measure; [None] for a hand-crafted model, which has none."""
+def _layers(
+    model: str, layers: str | None, input: options.InputOptions | None, weights: str | None
+) -> tuple[Sequence[str | None], dict[str, Any]]:
+    """The layers to measure, [None] for a hand-crafted model, which has none; and the options."""
     from preimage.representations.catalogue import hand_crafted
 
-    if layers is None:
-        return [None] if hand_crafted(model) else _typical(model)
-    return [options.check_model(model, name)[0] for name in options.names(layers, "--layers")]
+    if layers is None and hand_crafted(model):
+        return [None], options.check_model(model, None, input=input, weights=weights)[1]
+    names = _typical(model, input) if layers is None else options.names(layers, "--layers")
+    checked = [options.check_model(model, name, input=input, weights=weights) for name in names]
+    return [layer for layer, _ in checked], checked[0][1]
 
 
-def _typical(model: str) -> list[str]:
+def _typical(model: str, input: options.InputOptions | None) -> list[str]:
     """A first, a middle and a last layer, the last one that still has positions."""
     from preimage.representations.catalogue import layers_of
 
-    maps = [layer.name for layer in layers_of(model) if len(layer.shape) == 3]
+    table = layers_of(model, **(input or {}))
+    maps = [layer.name for layer in table if len(layer.shape) == 3] or [table[-1].name]
     return [maps[0], maps[len(maps) // 2], maps[-1]]

@@ -12,6 +12,8 @@ from preimage.cli import console, options
 @click.command(cls=options.Heavy, short_help="Write the code of an image at a layer.")
 @click.argument("image", metavar="IMAGE", type=options.FILE)
 @options.network
+@options.images_taken
+@options.pretrained_or_random
 @options.cells
 @options.size("the photo as it is")
 @click.option(
@@ -25,6 +27,8 @@ def encode(
     image: Path,
     model: str,
     layer: str | None,
+    input: options.InputOptions | None,
+    weights: str | None,
     cell: int | None,
     step: int | None,
     size: int | None,
@@ -44,7 +48,9 @@ def encode(
       preimage encode cat.jpg --layer pool --out code.npy
       preimage encode cat.jpg --model hog --cell 8 --out hog.npy
     """
-    layer, chosen = options.check_model(model, layer, size, cell=cell, step=step)
+    layer, chosen = options.check_model(
+        model, layer, size, input, weights=weights, cell=cell, step=step
+    )
     options.check_suffix(out, ".npy", "--out")
     options.check_new_file(out, overwrite, "--out")
     options.check_photos([image])

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     help="Invert this code instead of an image's; `preimage encode` writes such files.",
 )
 @options.network
+@options.images_taken
+@options.pretrained_or_random
 @options.cells
 @options.size("256")
 @click.option(
@@ -121,6 +123,8 @@ def invert(
     code: Path | None,
     model: str,
     layer: str | None,
+    input: options.InputOptions | None,
+    weights: str | None,
     cell: int | None,
     step: int | None,
     size: int | None,
@@ -154,7 +158,9 @@ def invert(
     if bool(images) == (code is not None):
         got = "both" if images else "neither"
         raise UsageError(f"expected either images or --code FILE.npy to invert, got {got}.")
-    layer, chosen = options.check_model(model, layer, size, cell=cell, step=step)
+    layer, chosen = options.check_model(
+        model, layer, size, input, weights=weights, cell=cell, step=step
+    )
     _check_method(method, model, dictionary)
     _check_places(out, movie, overwrite)
     options.check_photos(images)

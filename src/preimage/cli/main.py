@@ -22,13 +22,14 @@ from preimage.cli.options import INTERRUPTED, Interrupted
 from preimage.cli.reproduce import reproduce
 from preimage.cli.rerun import rerun
 from preimage.cli.study import study
+from preimage.cli.table1 import table1
 from preimage.errors import PreimageError
 from preimage.files import printable, reason
 
 SECTIONS: tuple[tuple[str, tuple[click.Command, ...]], ...] = (
     ("Pictures", (invert, glyph, rerun, demo)),
     ("Codes", (encode,)),
-    ("Networks", (layers, models, weights)),
+    ("Networks", (layers, models, weights, table1)),
     ("Measuring", (reproduce, study, hoggle, bench)),
 )
 """Every command there is, as `--help` and docs/cli.md show them."""

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from types import FrameType
-from typing import Any, TypeVar
+from typing import Any, TypedDict, TypeVar
 
 import click
 
@@ -131,6 +131,22 @@ def names(text: str, option: str) -> tuple[str, ...]:
     return given
 
 
+def numbers(
+    ctx: click.Context, param: click.Parameter, value: str | None
+) -> tuple[float, ...] | None:
+    """Numbers with commas between them."""
+    if value is None:
+        return None
+    try:
+        parts = tuple(float(part) for part in value.split(","))
+    except ValueError:
+        parts = ()
+    if not parts or not all(math.isfinite(part) for part in parts):
+        message = f"expected numbers with commas between them, got {value}."
+        raise click.BadParameter(message, ctx, param)
+    return parts
+
+
 def network(command: Command) -> Command:
     """`--model` and `--layer`."""
     command = click.option(
@@ -141,7 +157,73 @@ def network(command: Command) -> Command:
         metavar="M",
         default=DEFAULT_MODEL,
         show_default=True,
-        help="Network, or hog, hogb or dsift; `preimage models` lists them.",
+        help="Network, or hog, hogb or dsift; `preimage models` lists them. Also torchvision:NAME, "
+        "timm:NAME, package.module:factory.",
+    )(command)
+
+
+class InputOptions(TypedDict, total=False):
+    """What `--input` says, as options of a representation: colours 0-255, None for any size."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    input_size: int | None
+
+
+INPUT_KEYS = ("mean", "std", "scale", "size")
+
+
+def _input(ctx: click.Context, param: click.Parameter, value: str | None) -> InputOptions | None:
+    """`mean=A,B,C,std=A,B,C,scale=1|255,size=PX|any` as options of a representation."""
+    if value is None:
+        return None
+
+    def wrong(message: str) -> click.BadParameter:
+        return click.BadParameter(message, ctx, param)
+
+    given: dict[str, list[str]] = {}
+    for word in value.split(","):
+        key, is_key, number = word.rpartition("=")
+        if is_key and (key not in INPUT_KEYS or key in given):
+            raise wrong(f"{key!r} is none of {', '.join(INPUT_KEYS)}, or given twice.")
+        if not given and not is_key:
+            raise wrong(f"expected mean=...,std=...,scale=1|255,size=PX, got {value!r}.")
+        given.setdefault(key if is_key else list(given)[-1], []).append(number)
+    scale, size = given.get("scale", ["1"]), given.get("size", [])
+    if scale not in (["1"], ["255"]):
+        raise wrong(f"scale is 1 or 255 (the network's white), got {','.join(scale)}.")
+    chosen: InputOptions = {}
+    try:
+        unit = 255.0 / float(scale[0])
+        if "mean" in given:
+            chosen["mean"] = tuple(unit * float(number) for number in given["mean"])
+        if "std" in given:
+            chosen["std"] = tuple(unit * float(number) for number in given["std"])
+        if size:
+            (side,) = size
+            chosen["input_size"] = None if side == "any" else int(side)
+    except ValueError as error:
+        raise wrong(f"expected numbers, and one size or any, got {value!r}.") from error
+    return chosen
+
+
+def images_taken(command: Command) -> Command:
+    """`--input`."""
+    return click.option(
+        "--input",
+        metavar="mean=..,std=..,scale=1|255,size=PX|any",
+        callback=_input,
+        help="torchvision:, timm: and factories: the images the network takes, one mean and std "
+        "per channel, for colours from 0 to scale (1 if not said). Default: what it says itself.",
+    )(command)
+
+
+def pretrained_or_random(command: Command) -> Command:
+    """`--weights`."""
+    return click.option(
+        "--weights",
+        metavar="pretrained|random",
+        help="torchvision:, timm: which weights. Default: pretrained.",
     )(command)
 
 
@@ -172,7 +254,8 @@ def size(default: str) -> Callable[[Command], Command]:
         "--size",
         metavar="PX",
         type=Whole(min=1),
-        help="hog, hogb, dsift: bring the photo to a central square of this side. "
+        help="hog, hogb, dsift, networks of any size: bring the photo to a central square of this "
+        "side. "
         f"Default: {default}.",
     )
 
@@ -247,12 +330,16 @@ def chosen_device(choice: str) -> str:
 
 
 def check_model(
-    model: str, layer: str | None, size: int | None = None, **options: int | None
-) -> tuple[str | None, dict[str, int]]:
+    model: str,
+    layer: str | None,
+    size: int | None = None,
+    input: InputOptions | None = None,
+    **options: Any,
+) -> tuple[str | None, dict[str, Any]]:
     """What a command was told to look into, if it exists; needs no weights.
 
     Args:
-        model, layer, size: as given on the command line.
+        model, layer, size, input: as given on the command line.
         options: of the representation; None where they were not given.
 
     Returns:
@@ -264,31 +351,33 @@ def check_model(
     from preimage.representations import catalogue
 
     given = {name: value for name, value in options.items() if value is not None}
-    if catalogue.hand_crafted(model) is None:
-        layer = check_layer(model, layer)
-        if size is not None:
-            raise UsageError(f"{model} sees images of one size: leave --size out.")
-    else:
-        layer = catalogue.check_layer(model, layer)
-    catalogue.check_options(model, given)
+    given |= input or {}
+    if catalogue.hand_crafted(model) is not None:
+        catalogue.check_options(model, given)
+        return catalogue.check_layer(model, layer), given
+    layer = check_layer(model, layer, **given)
+    if size is not None and catalogue.survey_of(model, **given).input.size is not None:
+        raise UsageError(f"{model} sees images of one size: leave --size out.")
     return layer, given
 
 
-def check_layer(model: str, layer: str | None) -> str:
+def check_layer(model: str, layer: str | None, **options: Any) -> str:
     """The layer, if the network has it; needs no weights.
 
     Raises:
         UsageError: if there is no such network or layer, or none was given.
     """
-    from preimage.representations.catalogue import layers_of
+    from preimage.representations.catalogue import check_layer, layers_of
 
-    names = [row.name for row in layers_of(model)]
-    if layer in names:
-        return layer
+    names = [row.name for row in layers_of(model, **options)]
     all_of_them = f"All of them: preimage layers {model}"
     if layer is None:
         raise UsageError(f"{model} needs a --layer; {nearest('', names)}\n{all_of_them}")
-    raise UsageError(f"{model} has no layer {layer!r}; {nearest(layer, names)}\n{all_of_them}")
+    try:
+        check_layer(model, layer, **options)
+    except UsageError as error:
+        raise UsageError(f"{error}\n{all_of_them}") from error
+    return layer
 
 
 def check_photos(images: Sequence[Path]) -> None:

@@ -12,9 +12,16 @@ from preimage.cli import console, options
 @click.command(cls=options.Heavy, short_help="Search once more for a saved result.")
 @click.argument("folder", metavar="DIR", type=options.FILE)
 @options.out_folder("nothing is written")
+@click.option(
+    "--trust",
+    is_flag=True,
+    help="Run the code of package.module:factory where DIR was made with one.",
+)
 @options.device
 @options.as_json
-def rerun(*, folder: Path, out: Path | None, overwrite: bool, device: str, as_json: bool) -> None:
+def rerun(
+    *, folder: Path, out: Path | None, overwrite: bool, trust: bool, device: str, as_json: bool
+) -> None:
     """Search once more for the result saved in DIR, with its own settings and seed.
 
     A result that was searched alone comes out the same, byte for byte, on the same machine and
@@ -33,7 +40,7 @@ def rerun(*, folder: Path, out: Path | None, overwrite: bool, device: str, as_js
     if out is not None:
         check_new_folder(out, overwrite)
     with console.watching(f"rerun of {printable(folder)}") as bars:
-        result = search(folder, options.chosen_device(device), bars)
+        result = search(folder, options.chosen_device(device), bars, trust)
     if out is not None:
         result.save(out, overwrite)
     if as_json:

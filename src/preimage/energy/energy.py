@@ -10,7 +10,7 @@ from torch import Tensor
 
 from preimage.energy.losses import Loss
 from preimage.energy.priors import BoundedRange, Prior, TotalVariation
-from preimage.errors import UsageError
+from preimage.errors import PreimageError, UsageError
 from preimage.representations.base import Representation
 
 
@@ -70,12 +70,21 @@ class Energy:
 
         The backward pass asks for the view's gradient alone, so no weight gradient is computed
         and nothing is added to anybody's `.grad`.
+
+        Raises:
+            PreimageError: if the code does not depend on the view as far as autograd can see.
         """
         leaf = view.detach().requires_grad_()
         with torch.enable_grad():
             code = self.representation(leaf)
         value, code_gradient = self.loss.value_and_gradient(code.detach(), self.fidelity)
-        (gradient,) = torch.autograd.grad(code, leaf, code_gradient)
+        (gradient,) = torch.autograd.grad(code, leaf, code_gradient, allow_unused=True)
+        if gradient is None:
+            raise PreimageError(
+                f"{self.representation.name} has no gradient: a part of the network before it runs "
+                "under torch.no_grad or detaches what it gives; take that off, or choose a layer "
+                "before that part."
+            )
         return value, gradient
 
     @torch.no_grad()

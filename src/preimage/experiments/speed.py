@@ -81,6 +81,7 @@ def measure(
     canvas: str = "pixel",
     iterations: int = 30,
     device: str = "cpu",
+    **options: Any,
 ) -> Timing:
     """Time one layer, batch 1, floor and iteration interleaved in one search.
 
@@ -89,6 +90,7 @@ def measure(
         canvas: `pixel` (preset `paper`) or `spectral` (preset `best`).
         iterations: how many are counted, after `WARM_UP` more.
         device: where to compute.
+        options: of the representation.
 
     Raises:
         UsageError: if the model, the layer or the canvas is unknown.
@@ -101,7 +103,7 @@ def measure(
         raise UsageError(f"there is no canvas {canvas!r}; {nearest(canvas, PRESET_OF_CANVAS)}")
     if iterations < 1:
         raise UsageError(f"iterations must be at least 1, got {iterations}.")
-    phi = representation(model, layer).to(device)
+    phi = representation(model, layer, **options).to(device)
     image = _noise(phi)
     watch = _Stopwatch(_floor(phi, image), phi.device)
     # One more than is counted: the first entry has no exit before it.
@@ -138,9 +140,12 @@ def _noise(phi: Representation) -> Tensor:
 
 
 def _floor(phi: Representation, image: Tensor) -> Callable[[], None]:
-    """One forward and backward of the network, cut after the layer, or of the function itself."""
+    """One forward and backward of the network, cut after the layer, or of the function itself.
+
+    A network that is no chain can only be cut as the representation cuts it.
+    """
     function: Callable[[Tensor], Tensor] = phi
-    if isinstance(phi, NetworkLayer):
+    if isinstance(phi, NetworkLayer) and _is_chain(phi):
         names = [name for name, _ in phi.network.named_children()]
         children = list(phi.network.children())[: names.index(str(phi.layer)) + 1]
         function, image = nn.Sequential(*children), image / 50
@@ -151,3 +156,7 @@ def _floor(phi: Representation, image: Tensor) -> Callable[[], None]:
         torch.autograd.grad(function(leaf), leaf, gradient)
 
     return forward_and_backward
+
+
+def _is_chain(phi: NetworkLayer) -> bool:
+    return isinstance(phi.network, nn.Sequential) and phi.layer in phi.network._modules

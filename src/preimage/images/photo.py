@@ -5,6 +5,7 @@ A file from outside may be anything; whatever is wrong with it ends in one line 
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import warnings
@@ -95,25 +96,40 @@ def save_png(image: Image.Image | np.ndarray, path: str | os.PathLike[str]) -> N
 
 
 def as_picture(image: Image.Image | np.ndarray) -> Image.Image:
-    """A PIL image as it is, or one made of uint8 ``[H, W]``, ``[H, W, 1]`` or ``[H, W, 3]``.
+    """A PIL image as it is, or one made of uint8 ``[H, W]`` or ``[H, W, C]``.
+
+    Three channels are colours. Of other numbers, which have no colours of their own, every channel
+    is shown in grey, row by row in as square a mosaic as goes.
 
     Raises:
         PreimageError: the array has another shape or type, or no pixels.
 
     >>> as_picture(np.zeros((4, 5), np.uint8)).mode
     'L'
+    >>> as_picture(np.zeros((4, 5, 3), np.uint8)).mode
+    'RGB'
+    >>> as_picture(np.zeros((4, 5, 7), np.uint8)).size
+    (15, 12)
     """
     if isinstance(image, Image.Image):
         return image
-    grey = image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 1)
-    colour = image.ndim == 3 and image.shape[2] == 3
-    if image.dtype != np.uint8 or not (grey or colour) or image.size == 0:
+    if image.dtype != np.uint8 or image.ndim not in (2, 3) or image.size == 0:
         raise PreimageError(
-            f"expected pixels as uint8 [H, W] or [H, W, 3], got {image.dtype} {list(image.shape)}"
+            f"expected pixels as uint8 [H, W] or [H, W, C], got {image.dtype} {list(image.shape)}"
         )
-    return Image.fromarray(
-        np.ascontiguousarray(image.squeeze(2) if image.ndim == 3 and grey else image)
-    )
+    if image.ndim == 3 and image.shape[2] != 3:
+        image = _mosaic(image)
+    return Image.fromarray(np.ascontiguousarray(image))
+
+
+def _mosaic(planes: np.ndarray) -> np.ndarray:
+    """``[H, W, C]`` as ``[rows·H, columns·W]``, black where the last row ends early."""
+    height, width, channels = planes.shape
+    columns = math.ceil(math.sqrt(channels))
+    rows = -(-channels // columns)
+    sheet = np.zeros((rows, columns, height, width), np.uint8)
+    sheet.reshape(-1, height, width)[:channels] = planes.transpose(2, 0, 1)
+    return sheet.transpose(0, 2, 1, 3).reshape(rows * height, columns * width)
 
 
 def has_colour(image: Image.Image) -> bool:

@@ -14,6 +14,7 @@ from torch import Tensor
 from preimage.energy import Energy, Euclidean
 from preimage.errors import PreimageError, UsageError
 from preimage.images import as_picture, has_colour, load_photo, to_pixels
+from preimage.recipes.doubts import doubts
 from preimage.recipes.presets import representation_for, settings_for
 from preimage.recipes.records import (
     Classes,
@@ -252,13 +253,15 @@ def _search(
         priors=settings.priors,
         fidelity=settings.fidelity,
     )
+    seeds = [seed + restart for restart in range(restarts)] * len(targets)
+    doubtful = doubts(energy, settings, view, seeds)
     outcome = minimise(
         energy,
         canvas=settings.canvas,
         stages=settings.stages,
         step_rule=settings.step_rule,
         view=view,
-        seeds=[seed + restart for restart in range(restarts)] * len(targets),
+        seeds=seeds,
         callbacks=callbacks,
     )
     return results_of(
@@ -268,6 +271,7 @@ def _search(
         settings,
         seed=seed,
         restarts=restarts,
+        warnings=doubtful,
         display_stretched=display_stretched,
     )
 
@@ -280,6 +284,7 @@ def results_of(
     *,
     seed: int = 0,
     restarts: int = 1,
+    warnings: Sequence[Sequence[str]] | None = None,
     display_stretched: bool = False,
 ) -> list[Result]:
     """What a search, or what stands in for one, has found, with its records; target by target.
@@ -292,6 +297,7 @@ def results_of(
             a `method`, which is put into the record.
         seed: of the first restart.
         restarts: problems of each target.
+        warnings: what a user should know of each problem, besides what the targets say.
         display_stretched: let the figures show each picture with its contrast stretched.
     """
     images = [target.image for target in targets if target.image is not None]
@@ -314,7 +320,7 @@ def results_of(
             restart=restart,
             measured={"relative_error": squared**0.5, "squared_error": squared},
             classes=classes.record(problem),
-            warnings=target.warnings,
+            warnings=[*target.warnings, *(warnings[problem] if warnings else ())],
         )
         result = make_result(
             record,

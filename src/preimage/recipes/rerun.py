@@ -12,6 +12,7 @@ from typing import Any
 from PIL import Image
 
 from preimage.errors import PreimageError, UsageError, one_line
+from preimage.models import adapters
 from preimage.models import catalogue as models
 from preimage.recipes.codes import load_code
 from preimage.recipes.inversion import invert
@@ -25,17 +26,24 @@ REFERENCE = "reference.png"
 CODE = "code.npy"
 
 
-def rerun(folder: str | Path, device: str = "cpu", callbacks: Sequence[Observer] = ()) -> Result:
+def rerun(
+    folder: str | Path,
+    device: str = "cpu",
+    callbacks: Sequence[Observer] = (),
+    trust: bool = False,
+) -> Result:
     """Search once more for a saved result, with its own settings, seed and reference.
 
     A result that was searched alone comes out with the same bytes on the same machine, device and
     versions; one of a batch up to the rounding of batched kernels. What differs from then is named
-    in the record's `warnings`. A result of a module of your own can't be had from its folder.
+    in the record's `warnings`. A result of a live module can't be had from its folder; one of
+    `package.module:factory` only where its folder is trusted, because it names code to run.
 
     Args:
         folder: a result folder: `result.json` beside `reference.png` or `code.npy`.
         device: where to compute.
         callbacks: called after every iteration with a `Snapshot`.
+        trust: let the folder say which module to import and which factory to call.
 
     Returns:
         A new `Result`, whose record keeps the original image, seed and restart.
@@ -53,7 +61,7 @@ def rerun(folder: str | Path, device: str = "cpu", callbacks: Sequence[Observer]
     with _named(folder), _readable():
         settings = Settings.from_dict(_part(record, "settings"))
         _check_numbers(settings)
-        phi = _representation(record)
+        phi = _representation(record, trust)
         seed, restart = (_whole_number(record, key) for key in ("seed", "restart"))
         image = _origin(record)
         _check_headline(record)
@@ -139,7 +147,7 @@ def _check_numbers(part: Any) -> None:
         _check_numbers(value)
 
 
-def _representation(record: Mapping[str, Any]) -> Representation:
+def _representation(record: Mapping[str, Any], trust: bool) -> Representation:
     if (task := record.get("task")) not in TASKS:
         raise PreimageError(f"expected {', '.join(TASKS)}, got {_shown(task)}: it can't be rerun.")
     saved = _part(record, "representation")
@@ -150,11 +158,18 @@ def _representation(record: Mapping[str, Any]) -> Representation:
         raise _damaged("layer", layer)
     if hand_crafted(model) is None and not _is_network(model):
         raise PreimageError("made with a module of your own: call pi.invert with it.")
+    if adapters.is_own_code(model) and not trust:
+        raise PreimageError(
+            f"made with {_shown(model)}, code that would be imported and run: if you know the "
+            "folder and the code, give --trust (trust=True)."
+        )
     options = _part(saved, "options") if "options" in saved else {}
     return representation(model, layer, **options)
 
 
 def _is_network(model: str) -> bool:
+    if adapters.is_adapted(model):
+        return True
     try:
         models.resolve(model)
     except UsageError:

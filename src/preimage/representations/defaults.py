@@ -31,10 +31,14 @@ def jitter_for(stride: int) -> int:
 def fidelity_for(layer: Layer, input_size: int, is_final: bool) -> float:
     """C by the part of the input that the layer's components see.
 
-    `is_final` marks the layers from the network's last pooling on, which get C = 1.
+    `is_final` marks the layers from the network's last pooling on, which get C = 1, as does every
+    code without positions. A layer without geometry, as in a transformer, is taken to see all of
+    the input.
     """
-    if is_final:
+    if is_final or len(layer.shape) == 1:
         return 1.0
+    if layer.geometry is None:
+        return 20.0
     seen = layer.geometry.receptive_field / input_size
     if seen <= SHALLOW:
         return 300.0
@@ -42,13 +46,20 @@ def fidelity_for(layer: Layer, input_size: int, is_final: bool) -> float:
 
 
 def defaults_for(layers: Sequence[Layer], input_size: int) -> dict[str, Defaults]:
-    """C and T of every layer of a network, by its name."""
-    poolings = [i for i, layer in enumerate(layers) if "pooling" in layer.kind]
-    final = poolings[-1] if poolings else len(layers)
+    """C and T of every layer of a network, by its name.
+
+    The last pooling is one behind which no convolution gives a map any more.
+    """
+    final = len(layers)
+    for i, layer in enumerate(layers):
+        if "pooling" in layer.kind:
+            final = i
+        elif layer.kind in ("convolution", "block") and layer.shape[1:] > (1, 1):
+            final = len(layers)
     return {
         layer.name: Defaults(
             fidelity=fidelity_for(layer, input_size, is_final=i >= final),
-            jitter=jitter_for(layer.geometry.stride),
+            jitter=jitter_for(layer.spacing),
         )
         for i, layer in enumerate(layers)
     }

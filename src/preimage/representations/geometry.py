@@ -1,26 +1,25 @@
-"""Receptive fields, strides and offsets, computed from the layers themselves (Table 1).
+"""Layer tables: receptive fields, strides and offsets from what a network does (Table 1).
 
-A chain of filters with support k and stride s has, one filter after the other,
-
-    receptive field ← receptive field + (k − 1)·stride
-    offset ← offset + ((k − 1)/2 − padding)·stride
-    stride ← stride · s
-
-A residual branch that adds the identity changes none of them, because its other branch looks at
-least as far.
+The network runs once, on a device without numbers where it can, and every function it calls passes
+on what it does to the pixels that a cell of its input sees (`preimage.representations.sights`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from preimage.errors import PreimageError, one_line
 from preimage.models.efficientnet import GlobalAverage
-from preimage.models.layers import SameConv2d
+from preimage.models.layers import Concat, CrossChannelNorm, Sum
+from preimage.representations.arrangement import Shapeless, arranged
 from preimage.representations.base import Geometry
+from preimage.representations.calls import Calls, as_at_test_time, elements
+from preimage.representations.sights import Sight, Sights
 
 
 @dataclass(frozen=True)
@@ -28,26 +27,32 @@ class Layer:
     """One row of a model's layer table.
 
     Attributes:
-        name: Table 1's name.
+        name: Table 1's name, or how a call inside the network is named.
         kind: what the layer is, e.g. `convolution`.
         shape: code shape without the batch, at the model's input size.
-        geometry: receptive field, stride and offset.
+        geometry: receptive field, stride and offset; None where a layer has none.
+        spacing: pixels between neighbouring cells, also where there is no geometry.
+        other: what `torch.fx` calls it, where that differs.
+        from_function: whether it is a function's call, not a module's.
     """
 
     name: str
     kind: str
     shape: tuple[int, ...]
-    geometry: Geometry
+    geometry: Geometry | None
+    spacing: int = 1
+    other: str = ""
+    from_function: bool = False
 
 
-@dataclass(frozen=True)
-class Filter:
-    """Support, stride and padding of one sliding filter."""
-
-    support: int
-    stride: int
-    padding: int
-
+MOVES = (
+    "contiguous clone detach to type type_as float half bfloat16 double view reshape flatten "
+    "unflatten permute transpose swapaxes squeeze unsqueeze getitem split chunk tensor_split "
+    "split_with_sizes unbind expand expand_as repeat movedim roll pad t empty_like zeros_like "
+    "ones_like"
+)
+HIDDEN = frozenset(MOVES.split())
+"""Functions that only move numbers about: they can be looked into, but tables leave them out."""
 
 KINDS: tuple[tuple[type[nn.Module], str], ...] = (
     (nn.Conv2d, "convolution"),
@@ -58,61 +63,74 @@ KINDS: tuple[tuple[type[nn.Module], str], ...] = (
     (GlobalAverage, "average pooling"),
     (nn.ReLU, "relu"),
     (nn.ReLU6, "relu6"),
+    (nn.LeakyReLU, "leaky relu"),
+    (CrossChannelNorm, "local response normalization"),
+    (nn.BatchNorm2d, "batch normalization"),
+    (Concat, "concatenation"),
+    (Sum, "sum"),
     (nn.Softmax, "softmax"),
+    (nn.MultiheadAttention, "attention"),
 )
 
-
-def _first(value: int | tuple[int, ...]) -> int:
-    return value if isinstance(value, int) else value[0]
-
-
-def _filters(module: nn.Module, extent: int) -> Iterator[Filter]:
-    """Sliding filters inside a module, in the order in which they act.
-
-    `extent` is the side of the module's input: what a fully connected or global layer covers.
-    """
-    for leaf in module.modules():
-        if isinstance(leaf, nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d):
-            support = (_first(leaf.kernel_size) - 1) * _first(getattr(leaf, "dilation", 1)) + 1
-            yield Filter(support, _first(leaf.stride), _padding(leaf, support, extent))
-            # Only a layer padded for its input's side asks for it again within a block.
-            extent = -(-extent // _first(leaf.stride))
-        elif isinstance(leaf, nn.Linear | nn.AdaptiveAvgPool2d | GlobalAverage) and extent > 1:
-            yield Filter(extent, 1, 0)
+FUNCTION_KINDS = {
+    "conv2d": "convolution",
+    "linear": "fully connected",
+    "max_pool2d": "max pooling",
+    "avg_pool2d": "average pooling",
+    "adaptive_avg_pool2d": "average pooling",
+    "add": "sum",
+    "mul": "product",
+    "cat": "concatenation",
+    "scaled_dot_product_attention": "attention",
+}
 
 
-def _padding(leaf: nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d, support: int, extent: int) -> int:
-    """Pixels added before the first one of an input of side `extent`."""
-    if isinstance(leaf, SameConv2d):
-        return leaf.padding_before_after(extent, axis=1)[0]
-    if isinstance(leaf.padding, str):
-        return (support - 1) // 2 if leaf.padding == "same" else 0
-    return _first(leaf.padding)
-
-
-def _then(geometry: Geometry, filter: Filter) -> Geometry:
-    reach = filter.support - 1
-    return Geometry(
-        receptive_field=geometry.receptive_field + reach * geometry.stride,
-        stride=geometry.stride * filter.stride,
-        offset=geometry.offset + (reach / 2 - filter.padding) * geometry.stride,
-    )
-
-
-def kind_of(module: nn.Module) -> str:
+def kind_of(module: nn.Module | str) -> str:
     """What a layer is in the field's words; a module of several layers is a `block`."""
+    if isinstance(module, str):
+        return FUNCTION_KINDS.get(module, module)
     leaves = [leaf for leaf in module.modules() if not list(leaf.children())]
-    if len(leaves) != 1:
+    if len(leaves) != 1 and not isinstance(module, nn.MultiheadAttention):
         return "block"
-    names = [name for kind, name in KINDS if isinstance(leaves[0], kind)]
-    return names[0] if names else type(leaves[0]).__name__.lower()
+    leaf = module if isinstance(module, nn.MultiheadAttention) else leaves[0]
+    names = [name for kind, name in KINDS if isinstance(leaf, kind)]
+    return names[0] if names else type(leaf).__name__.lower()
+
+
+BATCH = 2
+"""Images in the run that makes a table: by it the batch's dimension is told from others."""
+
+
+class Unfinished(Exception):
+    """A network's own error, which ended the run that makes its table.
+
+    Attributes:
+        rows: the layers that had run until then.
+    """
+
+    def __init__(self, rows: Sequence[Layer], error: Exception) -> None:
+        super().__init__(f"{type(error).__name__}: {one_line(error)}".rstrip(": "))
+        self.rows = list(rows)
 
 
 @torch.no_grad()
-def layer_table(network: nn.Sequential, input_size: int, channels: int = 3) -> list[Layer]:
-    """Every named layer of a sequential network with its shape and geometry.
+def layer_table(
+    network: nn.Module, input_size: int, channels: int = 3, calls: list[str] | None = None
+) -> list[Layer]:
+    """Every call inside a network with its shape and geometry, in the order in which they end.
 
     The network may live on the meta device: shapes are then had without weights or arithmetic.
+    What has no code of its own (no tensor, no batch, a mere rearrangement) is left out.
+
+    Args:
+        network: the module.
+        input_size: side of the image it runs on.
+        channels: of the image.
+        calls: takes the names of all calls, those that the table leaves out too.
+
+    Raises:
+        Unfinished: if the network fails.
+        PreimageError: if no call in it gives a tensor.
 
     Example:
         >>> net = nn.Sequential()
@@ -120,14 +138,63 @@ def layer_table(network: nn.Sequential, input_size: int, channels: int = 3) -> l
         >>> layer_table(net, 227)[0].geometry
         Geometry(receptive_field=11, stride=4, offset=5.0)
     """
-    device = next((p.device for p in network.parameters()), torch.device("cpu"))
-    image: Tensor = torch.zeros(1, channels, input_size, input_size, device=device)
-    geometry = Geometry(receptive_field=1, stride=1, offset=0.0)
-    rows = []
-    for name, module in network.named_children():
-        extent = image.shape[-1] if image.dim() == 4 else 1
-        image = module(image)
-        for filter in _filters(module, extent):
-            geometry = _then(geometry, filter)
-        rows.append(Layer(name, kind_of(module), tuple(image.shape[1:]), geometry))
-    return rows
+    image = blank(network, (BATCH, channels, input_size, input_size))
+    sights = Sights(network, image)
+    rows: list[Layer] = []
+
+    def seen(name: str, other: str, what: nn.Module | str, output: Any) -> None:
+        if calls is not None:
+            calls.extend((name, other))
+        if isinstance(what, nn.Identity) or (isinstance(what, str) and what in HIDDEN):
+            return
+        # A module that ends with a function's call gives what that has given.
+        if rows and rows[-1].from_function and rows[-1].name.rpartition(".")[0] == name:
+            rows.pop()
+        for word, tensor in elements(output, name):
+            if tensor.is_floating_point() and sights.depends(tensor):
+                row = _row(word, kind_of(what), tensor, sights.of(tensor), network)
+                rows.extend(
+                    []
+                    if row is None
+                    else [replace(row, other=other, from_function=isinstance(what, str))]
+                )
+
+    try:
+        with as_at_test_time(network), Calls(network, seen, sights.ran):
+            network(image)
+    except Exception as error:
+        raise Unfinished(_with_spacing(rows, input_size), error) from error
+    if not rows:
+        raise PreimageError(
+            "nothing in the network gives a tensor [N, ...]: there is no layer to look into."
+        )
+    return _with_spacing(rows, input_size)
+
+
+def _row(
+    name: str, kind: str, tensor: Tensor, sight: Sight | None, network: nn.Module
+) -> Layer | None:
+    try:
+        shape = arranged(tensor, BATCH, network).shape[1:]
+    except Shapeless:
+        return None
+    return Layer(name, kind, tuple(shape), sight.geometry() if sight else None)
+
+
+def _with_spacing(rows: Sequence[Layer], input_size: int) -> list[Layer]:
+    """Where there is no geometry, cells are as far apart as they share out the image; a code
+    without positions takes over the spacing before it."""
+    spacing, result = 1, []
+    for row in rows:
+        if row.geometry is not None:
+            spacing = row.geometry.stride
+        elif len(row.shape) == 3 and row.shape[1] > 1:
+            spacing = max(1, round(input_size / row.shape[1]))
+        result.append(replace(row, spacing=spacing))
+    return result
+
+
+def blank(network: nn.Module, shape: Sequence[int]) -> Tensor:
+    """An image of zeros where the network's weights are and of their precision."""
+    like = next((p for p in network.parameters() if p.is_floating_point()), torch.zeros(()))
+    return torch.zeros(tuple(shape), device=like.device, dtype=like.dtype)

@@ -2,65 +2,135 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from preimage.errors import PreimageError, UsageError, nearest
+from preimage.representations.arrangement import Shapeless, arranged, class_token
 from preimage.representations.base import Defaults, Geometry, Representation
+from preimage.representations.calls import Calls, Seen, as_at_test_time, elements
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from preimage.models.catalogue import WeightsRecord
 
+CLASS_TOKEN = ":cls"
 
-class _Reached(Exception):
-    """Raised by the hook on the target layer, so that nothing behind it runs."""
 
-    def __init__(self, code: Tensor) -> None:
+class _Reached(BaseException):
+    """Raised at the target layer, so that nothing behind it runs.
+
+    No `Exception`, so that a network that catches those lets it pass.
+    """
+
+    def __init__(self, output: Any) -> None:
         super().__init__()
-        self.code = code
+        self.output = output
 
 
-def _stop_here(module: nn.Module, inputs: Any, output: Any) -> None:
-    if not isinstance(output, Tensor):
+@dataclass(frozen=True)
+class Target:
+    """A layer's name taken apart: `path#2["key"][0]:cls`.
+
+    Attributes:
+        word: all of it but `:cls`.
+        call: the call inside the network: `path`, `path#2` or a function's name.
+        path: the call without its number.
+        number: which call of the module it is, from 1.
+        items: which of its results, from the outside in.
+        class_token: whether the class token is meant, not the patches.
+    """
+
+    word: str
+    call: str
+    path: str
+    number: int
+    items: tuple[str, ...]
+    class_token: bool
+
+    @staticmethod
+    def of(layer: str) -> Target:
+        """The parts of a name.
+
+        Example:
+            >>> Target.of('block.relu#2["out"]').items
+            ('out',)
+        """
+        word = layer.removesuffix(CLASS_TOKEN)
+        call = word.split("[", 1)[0]
+        items = re.findall(r"\[\s*[\"']?([^\]\"']*)[\"']?\s*\]", word)
+        path, _, number = call.partition("#")
+        which = int(number) if number.isdecimal() else 1
+        return Target(word, call, path, which, tuple(items), word != layer)
+
+
+def _chosen(output: Any, target: Target) -> Tensor:
+    """The tensor that the target names in what its call gave.
+
+    Raises:
+        UsageError: if the choice is open or there is none such; what there is is listed.
+        PreimageError: if there is no tensor at all.
+    """
+    chosen = output
+    for item in target.items:
+        chosen = _item(chosen, item)
+    if isinstance(chosen, Tensor):
+        return chosen
+    there = [word for word, _ in elements(output, target.call)]
+    if not there:
+        given = "nothing" if output is None else f"a {type(output).__name__}"
         raise PreimageError(
-            f"the layer gives a {type(output).__name__}, a representation needs a tensor: "
-            "choose a layer inside it."
+            f"the layer {target.call} gives {given}, a representation needs a tensor: choose "
+            "another layer."
         )
-    raise _Reached(output)
+    if there == [target.call]:
+        raise UsageError(f"the layer {target.call} gives one tensor: say so, not {target.word}.")
+    none_of_them = f", and {target.word} is none of them" if target.items else ""
+    raise UsageError(
+        f"the layer {target.call} gives several tensors{none_of_them}: choose {' or '.join(there)}."
+    )
 
 
-@contextmanager
-def _in_eval_mode(network: nn.Module) -> Iterator[None]:
-    """Dropout and batch norm as at test time; every module gets its own mode back at the end."""
-    training = [module for module in network.modules() if module.training]
-    for module in training:
-        module.training = False
-    try:
-        yield
-    finally:
-        for module in training:
-            module.training = True
+def _item(output: Any, item: str) -> Any:
+    if isinstance(output, Mapping):
+        return next((value for key, value in output.items() if str(key) == item), None)
+    if isinstance(output, tuple | list) and item.isdecimal() and int(item) < len(output):
+        return output[int(item)]
+    return None
 
 
 class NetworkLayer(Representation):
     """Code of one layer of an `nn.Module`.
 
-    The forward pass stops at the layer (a hook placed for the call raises an exception that is
-    caught here, so any module can be cut anywhere), and the hook is gone when the call returns.
-    Neither `requires_grad`, `.grad` nor the train/eval flags of the module are changed for good.
+    The forward pass stops at the layer: a hook placed for the call raises an exception that is
+    caught here, so any module can be cut anywhere, and nothing behind the layer runs or changes
+    its code in place. A module's call by a hook on that module alone; a function's call by
+    watching the functions that the network calls. Nothing of that is left when the call returns.
+    Neither `requires_grad`, `.grad`, buffers nor the train/eval flags of the module are changed
+    for good.
+
+    A network in half or double precision gets its image in its own; its code has the image's again.
 
     Args:
         network: the module; it is used as it is, not copied.
-        layer: dotted path of the layer, as `network.named_modules()` names it.
+        layer: the dotted path of a module, `path#2` for its second call, the name of a function's
+            call (`layer1.0.add`, `relu_3`), of several results one by `[0]` or `["key"]`, and
+            `:cls` for the class token of a transformer's layer.
         model: name for records.
         input_size: side of the square image it takes, or None for any.
         mean: mean colour, 0-255: the canvas scale is RGB minus this.
         std: what the canvas scale is divided by, per channel, to make the network's input.
-        geometry, defaults, weights: see `Representation`.
+        zero: colour that the network sees as 0, 0-255, where that is not the mean colour.
+        geometry, defaults, weights, options: see `Representation`.
         classifier: the layer that gives class scores before any softmax, or None.
         labels: names of the classes.
 
@@ -77,16 +147,16 @@ class NetworkLayer(Representation):
         input_size: int | None = 224,
         mean: Sequence[float] = (123.675, 116.28, 103.53),
         std: Sequence[float] = (58.395, 57.12, 57.375),
+        zero: Sequence[float] | None = None,
         geometry: Geometry | None = None,
         defaults: Defaults | None = None,
         weights: WeightsRecord | None = None,
+        options: Mapping[str, Any] = MappingProxyType({}),
         classifier: str | None = None,
         labels: tuple[str, ...] | None = None,
     ) -> None:
-        modules = dict(network.named_modules())
-        if layer not in modules or not layer:
-            known = [name for name in modules if name]
-            raise UsageError(f"{model} has no layer {layer!r}; {nearest(layer, known)}")
+        if len(std) != len(mean):
+            raise UsageError(f"mean has {len(mean)} numbers and std {len(std)}: one per channel.")
         self.network = network
         self.layer = layer
         self.model = model
@@ -96,43 +166,150 @@ class NetworkLayer(Representation):
         self.geometry = geometry
         self.defaults = defaults or Defaults(fidelity=1.0, jitter=1)
         self.weights = weights
-        self._module = modules[layer]
-        self._classifier = classifier
+        self.options = options
+        self._scale = torch.tensor([1.0 / value for value in std]).view(1, -1, 1, 1)
+        offset = [m - z for m, z in zip(mean, mean if zero is None else zero, strict=True)]
+        shift = torch.tensor(offset).view(1, -1, 1, 1) * self._scale
+        self._shift = shift if any(offset) else None
+        self.device = self._place()
+        self._modules = {name: module for name, module in network.named_modules() if name}
+        self._target = self._checked(layer)
+        self._classifier = None if classifier is None else Target.of(classifier)
         self._labels = labels
-        parameter = next(network.parameters(), None)
-        self.device = torch.device("cpu") if parameter is None else parameter.device
-        scale = torch.tensor([1.0 / value for value in std], device=self.device)
-        self._scale = scale.view(1, -1, 1, 1)
+
+    def _checked(self, layer: str) -> Target:
+        """The layer's name taken apart, if the network has such a call."""
+        target = Target.of(layer)
+        if target.call in self._modules:
+            return target
+        # Calls of functions, and further calls of modules, are known when it has run.
+        names, others = self._calls() if target.call else ([], [])
+        if target.call not in (*names, *others):
+            raise UsageError(
+                f"{self.model} has no layer {layer!r}; {nearest(layer, [*self._modules, *names])}"
+            )
+        return target
+
+    def _calls(self) -> tuple[list[str], list[str]]:
+        """Names of all calls and their other names, from one run on a blank image."""
+        names: list[str] = []
+        others: list[str] = []
+
+        def seen(name: str, other: str, what: nn.Module | str, output: Any) -> None:
+            names.append(name)
+            others.append(other)
+
+        side = self.input_size or 256
+        image = torch.zeros(1, self.channels, side, side, device=self._place())
+        # Should the network fail behind the layer, that is nobody's business here.
+        with torch.no_grad(), as_at_test_time(self.network), suppress(Exception):  # noqa: SIM117
+            with Calls(self.network, seen):
+                self.network(self._in_its_precision(image))
+        return names, others
+
+    def _place(self) -> torch.device:
+        """Where the weights are; they may have been moved since."""
+        parameter = next(self.network.parameters(), None)
+        device = torch.device("cpu") if parameter is None else parameter.device
+        self._scale = self._scale.to(device)
+        self._shift = None if self._shift is None else self._shift.to(device)
+        return device
 
     def __call__(self, image: Tensor) -> Tensor:
-        # The product is a new tensor, so a first layer that works in place can't touch the image.
-        return self._run(image * self._scale, self._module)
+        code = self._run(image, self._target)
+        if image.requires_grad and torch.is_grad_enabled() and not code.requires_grad:
+            raise PreimageError(
+                f"{self.name} has no gradient: the network computes it under torch.no_grad or "
+                "inference_mode, or detaches it; take that off its forward, or choose a layer "
+                "before it."
+            )
+        return code
 
-    def _run(self, network_input: Tensor, target: nn.Module) -> Tensor:
-        hook = target.register_forward_hook(_stop_here)
+    def _in_its_precision(self, image: Tensor) -> Tensor:
+        like = next((p for p in self.network.parameters() if p.is_floating_point()), image)
+        return image.to(like.dtype)
+
+    def _run(self, image: Tensor, target: Target) -> Tensor:
+        # The product is a new tensor, so a first layer that works in place can't touch the image.
+        scaled = image * self._scale
+        scaled = scaled if self._shift is None else scaled + self._shift
+        network_input = self._in_its_precision(scaled)
+        tensor = _chosen(self._output(network_input, target), target)
+        arrange = class_token if target.class_token else arranged
         try:
-            with _in_eval_mode(self.network):
+            code = arrange(tensor, len(image), self.network)
+        except Shapeless as error:
+            raise PreimageError(
+                f"{self.model}:{target.word} gives {error}: no code; choose another layer."
+            ) from error
+        if code.is_inference():
+            code = code.clone()  # what was made in inference mode is good for nothing else
+        return code.to(image.dtype)
+
+    def _output(self, network_input: Tensor, target: Target) -> Any:
+        """What the target's call gives; nothing behind it runs."""
+        try:
+            with as_at_test_time(self.network), self._stopping_at(target):
                 self.network(network_input)
         except _Reached as reached:
-            return reached.code
-        finally:
-            hook.remove()
+            return reached.output
         raise PreimageError(
-            f"{self.model}: layer {self.layer} was not reached by the forward pass."
+            f"{self.model}: layer {target.call} was not reached by the forward pass."
         )
+
+    def _stopping_at(self, target: Target) -> AbstractContextManager[Any]:
+        """Within this the network is stopped at a call, by `_Reached`."""
+        module = self._modules.get(target.path)
+        if module is None:
+            return Calls(self.network, _raise_at(target.call))
+        return _hooked(module, target.number)
 
     def to(self, device: str) -> NetworkLayer:
         self.network.to(device)
-        self.device = torch.device(device)
-        self._scale = self._scale.to(device)
+        self.device = self._place()
         return self
+
+    def photo(self, source: str | Path | Image, size: int | None = None) -> Tensor:
+        if self.channels not in (1, 3):
+            raise UsageError(
+                f"{self.name} sees {self.channels} channels, a photo has 3 or, in grey, 1: give "
+                "the code of an image of your own (`code`, --code) instead."
+            )
+        return super().photo(source, size)
 
     @torch.no_grad()
     def logits(self, image: Tensor) -> Tensor | None:
         if self._classifier is None:
             return None
-        return self._run(image * self._scale, self.network.get_submodule(self._classifier))
+        # Where a fully connected layer is a convolution, scores are maps of one pixel.
+        return self._run(image, self._classifier).flatten(1)
 
     @property
     def class_labels(self) -> tuple[str, ...] | None:
         return self._labels
+
+
+@contextmanager
+def _hooked(module: nn.Module, number: int) -> Iterator[None]:
+    """A hook that stops at the module's call of that number, gone at the end."""
+    calls = 0
+
+    def count(module: nn.Module, inputs: Any, output: Any) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == number:
+            raise _Reached(output)
+
+    hook = module.register_forward_hook(count)
+    try:
+        yield
+    finally:
+        hook.remove()
+
+
+def _raise_at(call: str) -> Seen:
+    def seen(name: str, other: str, what: nn.Module | str, output: Any) -> None:
+        if call in (name, other):
+            raise _Reached(output)
+
+    return seen
