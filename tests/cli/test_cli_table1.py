@@ -14,8 +14,10 @@ def test_rows_and_mismatches(run):
         "network": "AlexNet",
         "model": "alexnet.matconvnet",
         "layer": "conv1",
-        "paper": {"size": 11, "stride": 4},
-        "ours": {"size": 11, "stride": 4},
+        "paper_size": 11,
+        "paper_stride": 4,
+        "size": 11,
+        "stride": 4,
         "equal": True,
         "disputed": False,
     }

@@ -7,10 +7,22 @@ from preimage.experiments import figure06_quality as figure06
 from preimage.experiments import figure07_naturalness as figure07
 from preimage.experiments import figure09_layers as figure09
 from preimage.experiments import figure12_restarts as figure12
+from preimage.experiments import table1
 from preimage.experiments.experiment import Experiment, Size
 from preimage.experiments.table2 import COLUMNS, ILLUSTRATED, PHOTO_COLUMNS, SAYS, figure5, table2
 
 EXPERIMENTS: tuple[Experiment, ...] = (
+    Experiment(
+        name="table1",
+        question="Which receptive fields and strides have the layers of the paper's networks?",
+        run=table1.reproduce_table1,
+        quick=Size(count=0, minutes=0.1),
+        paper=Size(count=0, minutes=0.1),
+        cut="",
+        takes=(),
+        columns=table1.COLUMNS,
+        says=table1.SAYS,
+    ),
     Experiment(
         name="table2",
         question="How exactly are HOG, HOGb and DSIFT inverted, and HOG by HOGgle?",

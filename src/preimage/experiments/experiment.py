@@ -82,6 +82,7 @@ class Report:
         cases: the results they were measured on.
         figures: pictures by name; a matplotlib figure is written as PNG and as SVG.
         notes: what a reader should know, a line each.
+        counts: what the rows come to, beside them in the record, by name.
     """
 
     rows: tuple[Row, ...]
@@ -89,6 +90,7 @@ class Report:
     cases: tuple[Finished, ...] = ()
     figures: Mapping[str, Image.Image | Figure] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    counts: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

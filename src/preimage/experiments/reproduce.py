@@ -52,7 +52,8 @@ def reproduce(name: str, request: Request) -> dict[str, Any]:
         request: what is asked of it.
 
     Returns:
-        `name`, `question`, `rows`, `paper`, `settings` and `notes`, as `report.json` holds them.
+        `name`, `question`, `rows`, what they come to, `paper`, `settings` and `notes`, as
+        `report.json` holds them.
 
     Raises:
         UsageError: if there is no such experiment, or it can't do what is asked.
@@ -103,6 +104,7 @@ def _record(experiment: Experiment, request: Request, answer: Report) -> dict[st
         "name": experiment.name,
         "question": experiment.question,
         "rows": [dict(row) for row in answer.rows],
+        **answer.counts,
         "paper": experiment.says,
         "settings": settings,
         "notes": notes,

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
 
+from preimage.experiments.experiment import Report, Request
+from preimage.experiments.tables import Column
 from preimage.representations.catalogue import layers_of
 
 
@@ -125,6 +128,34 @@ def verdict(rows: Sequence[Row]) -> dict[str, int]:
     """
     disputed = sum(row.disputed for row in rows)
     return {"mismatches": sum(not row.equal for row in rows) - disputed, "disputed": disputed}
+
+
+SAYS: Mapping[str, Any] = {
+    "source": "Mahendran & Vedaldi 2016, Table 1: receptive field size and stride of the layers of "
+    "AlexNet, VGG-M and VGG-VD-16",
+}
+
+COLUMNS = (
+    Column("network", "network"),
+    Column("layer", "layer"),
+    Column("paper_size", "paper size"),
+    Column("size", "ours"),
+    Column("paper_stride", "paper stride"),
+    Column("stride", "ours"),
+    Column("equal", "", lambda equal: "" if equal else "differs"),
+    Column("disputed", "", lambda disputed: "disputed" if disputed else ""),
+)
+
+
+def flat(rows: Sequence[Row]) -> tuple[Mapping[str, Any], ...]:
+    """Rows by the names of `tables.FIELDS`."""
+    return tuple({**asdict(row), "equal": row.equal, "disputed": row.disputed} for row in rows)
+
+
+def reproduce_table1(request: Request) -> Report:
+    """`table1` as an experiment among the others."""
+    rows = table1()
+    return Report(flat(rows), counts=verdict(rows))
 
 
 def _rows(printed: Printed) -> list[Row]:
