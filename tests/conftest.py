@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import skimage
 import torch
 from hypothesis import settings
 
+from preimage.recipes.hoggle_training import train
 from preimage.search import canvases
 from toys import photo_file
 
@@ -37,3 +40,21 @@ def double_precision() -> Iterator[None]:
     yield
     torch.set_default_dtype(torch.float32)
     forget()
+
+
+@pytest.fixture(scope="session")
+def real_photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of six photos that come with scikit-image."""
+    folder = tmp_path_factory.mktemp("real-photos")
+    for name in ("astronaut", "brick", "chelsea", "coffee", "grass", "gravel"):
+        shutil.copy(Path(skimage.__file__).parent / "data" / f"{name}.png", folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def small_dictionary(real_photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A HOGgle dictionary of 32 atoms, learned from three photos."""
+    path = tmp_path_factory.mktemp("dictionary") / "small.safetensors"
+    photos = [real_photos / f"{name}.png" for name in ("chelsea", "coffee", "gravel")]
+    train(photos, atoms=32).save(path)
+    return path

@@ -13,7 +13,7 @@ from torch import Tensor
 from preimage.errors import UsageError
 from preimage.recipes.settings import KINDS, Settings
 from preimage.search import Adam, Stage
-from preimage.search.canvases import RANGES, Canvas, PixelCanvas, SpectralCanvas
+from preimage.search.canvases import RANGES, Canvas, PixelCanvas, PyramidCanvas, SpectralCanvas
 from toys import random_image
 
 # PyTorch's forward mode warns about its own insides.
@@ -22,6 +22,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit.script.*:Deprecation
 CANVASES: dict[str, Canvas] = {
     "pixel": PixelCanvas(),
     "pixel, no ball": PixelCanvas(B_plus=None),
+    "pyramid": PyramidCanvas(),
     **{f"spectral, {name}": SpectralCanvas(range=name) for name in RANGES},
     **{f"spectral, {name}, p = 1.3": SpectralCanvas(1.3, range=name) for name in RANGES},
 }

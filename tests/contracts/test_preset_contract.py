@@ -6,16 +6,25 @@ import json
 from dataclasses import FrozenInstanceError, fields, replace
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from preimage.energy import BoundedRange, TotalVariation
 from preimage.errors import PreimageError, UsageError
-from preimage.recipes import PRESETS, Settings, settings_for
-from preimage.representations import Defaults, NetworkLayer
+from preimage.recipes import PRESETS, Settings, invert, settings_for
+from preimage.recipes.presets import representation_for
+from preimage.representations import Defaults, NetworkLayer, representation
 from preimage.representations.catalogue import layer_defaults, layers_of
-from preimage.search import PixelCanvas, Stage, UniformNoise, WindowedAdaGrad
+from preimage.search import (
+    PixelCanvas,
+    PyramidCanvas,
+    Result,
+    Stage,
+    UniformNoise,
+    WindowedAdaGrad,
+)
 from toys import MEAN, small_network
 
 NAMES = [preset.name for preset in PRESETS]
@@ -188,6 +197,67 @@ def test_paper_has_the_published_numbers(side: int, jitter: int) -> None:
     assert settings.stages == (Stage(300, jitter=jitter), Stage(50, jitter=1, rate=0.1))
     assert settings.neighbourhood is None
     assert settings.channels is None
+
+
+GREY = ("hog", "hogb", "hog-relu", "dsift")
+"""Hand-crafted representations (Sect. 5.1)."""
+
+
+@pytest.mark.parametrize("model", GREY)
+def test_paper_inverts_hand_crafted_codes_as_published(model: str) -> None:
+    """Pixels, 300 iterations, C = 100, no jitter."""
+    settings = settings_for(representation(model), "paper", view=(256, 192))
+    assert settings.canvas == PixelCanvas(B_plus=160.0)
+    assert settings.stages == (Stage(300),)
+    assert settings.fidelity == 100.0
+    assert settings.step_rule == WindowedAdaGrad(eta=256 * 192 * 0.05 * 80.0**2 / 6)
+
+
+@pytest.mark.parametrize("model", GREY)
+def test_the_other_presets_search_hand_crafted_codes_for_the_same_energy(model: str) -> None:
+    phi = representation(model)
+    paper, best, quick = (settings_for(phi, name) for name in ("paper", "best", "quick"))
+    assert best.iterations == paper.iterations
+    assert quick.iterations == 100
+    for settings in (best, quick):
+        assert isinstance(settings.canvas, PyramidCanvas)
+        assert (settings.fidelity, settings.priors) == (paper.fidelity, paper.priors)
+        assert through_json(settings) == settings
+
+
+@every_preset
+@pytest.mark.parametrize("model", GREY)
+def test_hand_crafted_codes_are_searched_with_jitter_where_it_is_asked_for(
+    name: str, model: str
+) -> None:
+    stages = settings_for(representation(model), name, jitter=3).stages
+    assert (stages[0].jitter, stages[-1].jitter) == (3, 1)
+
+
+@every_preset
+def test_only_paper_searches_hog_with_the_derivative_of_its_hard_bins(name: str) -> None:
+    phi = representation_for(representation("hog", cell=4), name)
+    wanted = "exact" if name == "paper" else "straight-through"
+    assert phi.options == {"cell": 4, "gradient": wanted}
+
+
+@every_preset
+def test_a_gradient_asked_for_by_name_and_other_representations_stay(name: str) -> None:
+    for phi in (
+        representation("hog", gradient="straight-through"),
+        representation("hog", gradient="exact"),
+        representation("dsift"),
+        phi_with(),
+    ):
+        assert representation_for(phi, name) is phi
+
+
+def test_the_record_says_which_gradient_was_used() -> None:
+    code = np.random.default_rng(0).random((31, 4, 4)).astype(np.float32)
+    for preset, gradient in (("paper", "exact"), ("best", "straight-through")):
+        result = invert(representation("hog"), code=code, preset=preset, iterations=1)
+        assert isinstance(result, Result)
+        assert result.record["representation"]["options"]["gradient"] == gradient
 
 
 PAPERS_FIDELITY = {

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from preimage.metrics import ClassScore, top_classes
+from preimage.errors import PreimageError
+from preimage.metrics import ClassScore, class_consistency, top_classes
 from preimage.representations import NetworkLayer
 from toys import SIDE, layer_of, random_image, small_layer, small_network
 
@@ -52,3 +53,33 @@ def test_without_names_the_numbers_serve() -> None:
 
 def test_without_a_classifier_there_are_none() -> None:
     assert top_classes(small_layer(), random_image((1, 3, SIDE, SIDE))) is None
+
+
+def row(*indices: int) -> list[ClassScore]:
+    return [ClassScore(index, LABELS[index], 0.1) for index in indices]
+
+
+@pytest.mark.parametrize(("top", "fraction"), [(1, 0.25), (2, 0.5), (3, 0.75)])
+def test_consistency_counts_the_references_first_class_among_the_results_first(
+    top: int, fraction: float
+) -> None:
+    results = [row(1, 2, 3), row(2, 1, 3), row(2, 3, 1), row(4, 5, 6)]
+    references = [row(1, 4, 5)] * 4
+    assert class_consistency(results, references, top) == fraction
+
+
+def test_consistency_of_images_with_themselves_is_whole() -> None:
+    scores = top_classes(classifying(), random_image((4, 3, SIDE, SIDE)))
+    assert scores is not None
+    assert class_consistency(scores, scores) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("results", "references", "top"),
+    [([], [], 1), ([row(1)], [], 1), ([row(1)], [row(1)], 2), ([row(1)], [row(1)], 0)],
+)
+def test_consistency_of_nothing_is_refused(
+    results: list[list[ClassScore]], references: list[list[ClassScore]], top: int
+) -> None:
+    with pytest.raises(PreimageError):
+        class_consistency(results, references, top)

@@ -16,8 +16,10 @@ from preimage.search import (
     Adam,
     Canvas,
     Momentum,
+    NormalizedMomentum,
     Outcome,
     PixelCanvas,
+    PyramidCanvas,
     Snapshot,
     SpectralCanvas,
     Stage,
@@ -39,6 +41,7 @@ WAYS: dict[str, tuple[Canvas, StepRule, tuple[Stage, ...]]] = {
     "pixel, adam": (PixelCanvas(), Adam(2.0), STAGES),
     "pixel, momentum": (GENTLE, Momentum(1000.0), STAGES),
     "pixel, lbfgs": (GENTLE, LBFGS(first_step=100.0), STILL),
+    "pyramid": (PyramidCanvas(), NormalizedMomentum(1.0), STAGES),
     "spectral, lbfgs": (SpectralCanvas(), LBFGS(first_step=0.3), STILL),
     **{f"spectral, {r}": (SpectralCanvas(range=r), Adam(0.02), STAGES) for r in RANGES},
 }

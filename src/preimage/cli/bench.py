@@ -8,7 +8,6 @@ from typing import Any
 import click
 
 from preimage.cli import console, options
-from preimage.errors import UsageError
 
 
 @click.command(cls=options.Heavy, short_help="Measure what an iteration costs.")
@@ -24,7 +23,8 @@ from preimage.errors import UsageError
     type=click.Choice(["pixel", "spectral"]),
     default="spectral",
     show_default=True,
-    help="What is searched: pixels (preset paper) or a spectrum (preset best).",
+    help="What is searched: pixels (preset paper) or a spectrum (preset best; a pyramid for "
+    "hog, hogb and dsift).",
 )
 @click.option(
     "--iterations",
@@ -83,13 +83,8 @@ def _layers(
 
     if layers is None and hand_crafted(model):
         return [None], options.check_model(model, None, input=input, weights=weights)[1]
-    names = _typical(model, input) if layers is None else layers.split(",")
-    names = [name.strip() for name in names]
-    if not all(names):
-        raise UsageError(
-            f"--layers {layers!r}: expected names of layers with one comma between them."
-        )
-    checked = [options.check_model(model, name, input=input, weights=weights) for name in names]
+    given = _typical(model, input) if layers is None else options.names(layers, "--layers")
+    checked = [options.check_model(model, name, input=input, weights=weights) for name in given]
     return [layer for layer, _ in checked], checked[0][1]
 
 

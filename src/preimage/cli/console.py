@@ -68,6 +68,23 @@ def watching(label: str) -> Iterator[tuple[Callable[[Snapshot], None], ...]]:
         yield (Bar(progress, progress.add_task(label, total=None, energy="...")),)
 
 
+@contextmanager
+def advancing(label: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A function that is told how much more is done: a bar on a terminal, nothing elsewhere."""
+    if not sys.stderr.isatty():
+        yield lambda done: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import TimeRemainingColumn as Remaining
+
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn())
+    console = Console(stderr=True, markup=False)
+    with Progress(*columns, Remaining(), console=console, transient=True) as progress:
+        task = progress.add_task(label, total=total)
+        yield lambda done: progress.advance(task, done)
+
+
 def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """A plain table on standard output; as wide as it needs to be where that is no terminal."""
     from rich import box
@@ -135,6 +152,8 @@ def _classes(record: Record) -> tuple[str, str]:
 
 
 def _seconds(record: Record) -> str:
+    if not record["iterations"]:
+        return f"{record['seconds']:.1f} s, {record['device']}"
     each = 1000 * record["seconds_per_iteration"]
     return (
         f"{record['seconds']:.1f} s, {record['iterations']} iterations of {each:.0f} ms, "

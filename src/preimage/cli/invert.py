@@ -6,11 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from preimage.cli import console, options
 from preimage.errors import UsageError
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from preimage.representations import Representation
     from preimage.search import Result
 
@@ -28,6 +31,20 @@ if TYPE_CHECKING:
 @options.pretrained_or_random
 @options.cells
 @options.size("256")
+@click.option(
+    "--method",
+    metavar="search|hoggle",
+    type=click.Choice(["search", "hoggle"]),
+    default="search",
+    show_default=True,
+    help="hoggle: only for hog, by a dictionary learned from photos, without a search.",
+)
+@click.option(
+    "--dictionary",
+    metavar="FILE",
+    type=options.FILE,
+    help="hoggle: what `preimage hoggle train` has written. Default: the one in the cache.",
+)
 @click.option(
     "--preset",
     metavar="best|paper|quick",
@@ -111,6 +128,8 @@ def invert(
     cell: int | None,
     step: int | None,
     size: int | None,
+    method: str,
+    dictionary: Path | None,
     preset: str,
     restarts: int,
     stretch: bool,
@@ -134,6 +153,7 @@ def invert(
       preimage invert cat.jpg --model alexnet --layer relu3 --restarts 4 --out cats
       preimage invert --code code.npy --layer pool
       preimage invert cat.jpg --model hog
+      preimage invert cat.jpg --model hog --method hoggle
     """
     if bool(images) == (code is not None):
         got = "both" if images else "neither"
@@ -141,6 +161,7 @@ def invert(
     layer, chosen = options.check_model(
         model, layer, size, input, weights=weights, cell=cell, step=step
     )
+    _check_method(method, model, dictionary)
     _check_places(out, movie, overwrite)
     options.check_photos(images)
 
@@ -152,30 +173,68 @@ def invert(
     array = None if code is None else load_code(code)
     phi = representation(model, layer, **chosen).to(options.chosen_device(device))
     recorders = [] if movie is None else [Recorder.of(phi)]
-    with console.watching(f"{phi.name}") as bars:
-        found = search(
-            phi,
-            images or None,
-            code=array,
-            preset=preset,
-            size=size,
-            seed=seed,
-            restarts=restarts,
-            callbacks=[*bars, *recorders],
-            display_stretched=stretch,
-            **overrides,
-        )
+    if method == "hoggle":
+        found = _hoggle(phi, images, array, size, dictionary)
+    else:
+        with console.watching(f"{phi.name}") as bars:
+            found = search(
+                phi,
+                images or None,
+                code=array,
+                preset=preset,
+                size=size,
+                seed=seed,
+                restarts=restarts,
+                callbacks=[*bars, *recorders],
+                display_stretched=stretch,
+                **overrides,
+            )
     results = found if isinstance(found, list) else [found]
     film = recorders[0].gif([result.image for result in results]) if recorders else None
     place = None
     if out is not None or not as_json:
-        place = _save(results, out, overwrite, _words(images, phi))
+        place = _save(results, out, overwrite, _words(images, phi, method))
     if movie is not None and film is not None:
         _write(film, movie)
     if as_json:
         console.print_records([result.record for result in results])
     else:
         console.print_results(results, str(place))
+
+
+SEARCH_ONLY = (
+    "preset", "fidelity", "iterations", "restarts", "neighbourhood", "channels", "jitter", "alpha",
+    "beta", "stretch", "movie", "seed",
+)  # fmt: skip
+"""Options that say how to search."""
+
+
+def _check_method(method: str, model: str, dictionary: Path | None) -> None:
+    """Refuse what goes with the other method only."""
+    if method == "search":
+        if dictionary is not None:
+            raise UsageError("--dictionary is for --method hoggle: give both or neither.")
+        return
+    if model != "hog":
+        raise UsageError(f"--method hoggle inverts hog, not {model}: give --model hog.")
+    context = click.get_current_context()
+    for name in SEARCH_ONLY:
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            raise UsageError(f"--method hoggle does not search: leave --{name} out.")
+
+
+def _hoggle(
+    phi: Representation,
+    images: tuple[Path, ...],
+    code: np.ndarray | None,
+    size: int | None,
+    dictionary: Path | None,
+) -> Result | list[Result]:
+    from preimage.recipes.dictionaries import load_dictionary
+    from preimage.recipes.hoggle import hoggle
+
+    pairs = None if dictionary is None else load_dictionary(dictionary)
+    return hoggle(phi, images or None, code=code, dictionary=pairs, size=size)
 
 
 def _check_places(out: Path | None, movie: Path | None, overwrite: bool) -> None:
@@ -189,12 +248,12 @@ def _check_places(out: Path | None, movie: Path | None, overwrite: bool) -> None
     options.check_new_file(movie, overwrite, "--movie")
 
 
-def _words(images: tuple[Path, ...], phi: Representation) -> tuple[str | None, ...]:
+def _words(images: tuple[Path, ...], phi: Representation, method: str) -> tuple[str | None, ...]:
     """What the name of the folder says for results that were given none."""
     what = f"{len(images)}-images"
     if len(images) <= 1:
         what = images[0].stem if images else "code"
-    return (what, phi.model, phi.layer)
+    return (what, phi.model, phi.layer, None if method == "search" else method)
 
 
 def _save(

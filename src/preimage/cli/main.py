@@ -15,10 +15,13 @@ from preimage.cli.bench import bench
 from preimage.cli.demo import demo
 from preimage.cli.encode import encode
 from preimage.cli.glyph import glyph
+from preimage.cli.hoggle import hoggle
 from preimage.cli.invert import invert
 from preimage.cli.models import layers, models, weights
 from preimage.cli.options import INTERRUPTED, Interrupted
+from preimage.cli.reproduce import reproduce
 from preimage.cli.rerun import rerun
+from preimage.cli.study import study
 from preimage.errors import PreimageError
 from preimage.files import printable, reason
 
@@ -26,7 +29,7 @@ SECTIONS: tuple[tuple[str, tuple[click.Command, ...]], ...] = (
     ("Pictures", (invert, glyph, rerun, demo)),
     ("Codes", (encode,)),
     ("Networks", (layers, models, weights)),
-    ("Measuring", (bench,)),
+    ("Measuring", (reproduce, study, hoggle, bench)),
 )
 """Every command there is, as `--help` and docs/cli.md show them."""
 

@@ -83,6 +83,15 @@ def ending_at_once() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
+@contextmanager
+def interrupted_as(message: str) -> Iterator[None]:
+    """Let Ctrl-C say this, where something useful has been kept."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Interrupted(message) from None
+
+
 Check = Callable[[click.Context, click.Parameter, float | None], float | None]
 
 
@@ -108,6 +117,18 @@ def span(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple
         message = f"expected A:B, whole numbers with A below B, got {value}."
         raise click.BadParameter(message, ctx, param)
     return int(parts[1]), int(parts[2])
+
+
+def names(text: str, option: str) -> tuple[str, ...]:
+    """Names with commas between them.
+
+    Raises:
+        UsageError: if one is empty.
+    """
+    given = tuple(name.strip() for name in text.split(","))
+    if not all(given):
+        raise UsageError(f"{option} {text!r}: expected names with one comma between them.")
+    return given
 
 
 def network(command: Command) -> Command:

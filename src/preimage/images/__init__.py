@@ -1,7 +1,7 @@
 """Photos in and out, the canvas scale, contact sheets."""
 
 from preimage.images.photo import as_picture, has_colour, load_photo, save_png, sha256_of_file
-from preimage.images.scale import squared_length, stretch, to_canvas, to_pixels
+from preimage.images.scale import squared_length, stretch, to_canvas, to_colours, to_pixels
 from preimage.images.sheet import Tile, contact_sheet
 
 __all__ = [
@@ -15,5 +15,6 @@ __all__ = [
     "squared_length",
     "stretch",
     "to_canvas",
+    "to_colours",
     "to_pixels",
 ]

@@ -92,6 +92,30 @@ def stretch(image: Tensor, mean: Sequence[float]) -> np.ndarray:
     return _bytes(colours)
 
 
+def to_colours(image: Tensor, mean: Sequence[float]) -> Tensor:
+    """The canvas scale to colours, for measuring: ``clip(x + mean, 0, 255)``.
+
+    Unlike :func:`to_pixels`, this takes a batch, keeps its type and device, and does not round.
+
+    Args:
+        image: ``[N, C, H, W]``.
+        mean: mean colour, one number from 0 to 255 for each channel.
+
+    Returns:
+        ``[N, C, H, W]``, a new tensor.
+
+    Raises:
+        PreimageError: other shapes, or as many channels as ``mean`` has not.
+
+    >>> to_colours(torch.tensor([[[[-200.0, 0.5, 3.0]]]]), mean=(127.0,)).flatten()
+    tensor([  0.0000, 127.5000, 130.0000])
+    """
+    if image.ndim != 4 or image.numel() == 0:
+        raise PreimageError(f"expected images [N, C, H, W], got shape {list(image.shape)}")
+    _check_channels(image.shape[1], mean)
+    return (image + _planes(mean, image)).clamp(0, 255)
+
+
 def squared_length(image: Tensor) -> Tensor:
     """Squared length of every pixel's colour vector, ``Σ_k x_k²``, in float32 as the image.
 
@@ -132,7 +156,7 @@ def _bytes(colours: Tensor) -> np.ndarray:
 
 
 def _planes(mean: Sequence[float], like: Tensor) -> Tensor:
-    return torch.tensor(mean, dtype=like.dtype)[:, None, None]
+    return torch.tensor(mean, dtype=like.dtype, device=like.device)[:, None, None]
 
 
 def _check_channels(channels: int, mean: Sequence[float]) -> None:

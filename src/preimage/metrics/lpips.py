@@ -11,7 +11,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor, nn
 
-from preimage.images import squared_length
+from preimage.images import squared_length, to_colours
 from preimage.models import catalogue as models
 from preimage.models.convert import array_at
 from preimage.weights import catalogue as weight_files
@@ -54,8 +54,8 @@ def lpips(image: Tensor, other: Tensor, mean: Sequence[float]) -> Tensor:
 
 
 def _features(image: Tensor, mean: Sequence[float]) -> list[Tensor]:
-    colours = (image + torch.tensor(mean).view(1, 3, 1, 1)).clamp(0, 255) / 127.5 - 1
-    y = (colours - torch.tensor(SHIFT).view(1, 3, 1, 1)) / torch.tensor(SCALE).view(1, 3, 1, 1)
+    scaled = to_colours(image, mean) / 127.5 - 1
+    y = (scaled - torch.tensor(SHIFT).view(1, 3, 1, 1)) / torch.tensor(SCALE).view(1, 3, 1, 1)
     features = []
     for name, layer in _alexnet().named_children():
         y = layer(y)

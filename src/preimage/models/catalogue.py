@@ -284,6 +284,15 @@ def _choose(model: Model, names: list[str], layer: str | None) -> Checkpoint:
     return most_complete if here else smallest
 
 
+def deepest_layer(model: Model) -> str:
+    """The deepest layer that can be had without a download that is larger than needed.
+
+    >>> deepest_layer(resolve("efficientnet-lite0"))
+    'prob'
+    """
+    return _choose(model, list(skeleton(model)._modules), None).last_layer
+
+
 def _until(network: nn.Sequential, last_layer: str) -> nn.Sequential:
     children = list(network.named_children())
     names = [name for name, _ in children]

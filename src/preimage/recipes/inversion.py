@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from preimage.energy import Energy, Euclidean
 from preimage.errors import PreimageError, UsageError
 from preimage.images import as_picture, has_colour, load_photo, to_pixels
 from preimage.recipes.doubts import doubts
-from preimage.recipes.presets import settings_for
+from preimage.recipes.presets import representation_for, settings_for
 from preimage.recipes.records import (
     Classes,
     Observer,
@@ -29,7 +29,7 @@ from preimage.recipes.records import (
 from preimage.recipes.settings import Settings
 from preimage.recipes.views import view_for
 from preimage.representations import Representation
-from preimage.search.minimise import minimise
+from preimage.search.minimise import Outcome, minimise
 from preimage.search.result import Result
 
 
@@ -88,25 +88,26 @@ def invert(
     array = None if code is None else as_array(code)
     view = view_for(representation, size, None if array is None else array.shape)
     if settings is None:
+        representation = representation_for(representation, preset)
         settings = settings_for(representation, preset, view=view, **overrides)
     elif overrides or preset != "best":
         raise UsageError("give either whole settings or a preset with overrides, not both.")
     single = restarts == 1 and (images is None or isinstance(images, str | Path | Image.Image))
     if images is None:
         assert array is not None  # one of the two was given
-        targets = [_Target(None, None, as_code(representation, array, view))]
+        targets = [Target(None, None, as_code(representation, array, view))]
     else:
         photos = [images] if isinstance(images, str | Path | Image.Image) else list(images)
         if not photos:
             raise UsageError("no image was given.")
-        targets = [_Target.of(representation, photo, view[0]) for photo in photos]
+        targets = [Target.of(representation, photo, view[0]) for photo in photos]
     results = _search(
         representation, targets, settings, view, seed, restarts, callbacks, display_stretched
     )
     return results[0] if single else results
 
 
-class _Target:
+class Target:
     """A code to invert, and where it comes from."""
 
     def __init__(
@@ -122,12 +123,12 @@ class _Target:
         self.reference = reference
 
     @staticmethod
-    def of(representation: Representation, source: Photo, size: int) -> _Target:
+    def of(representation: Representation, source: Photo, size: int) -> Target:
         image = representation.photo(source, size)
         reference = as_picture(to_pixels(image, representation.mean))
         grey = f"the photo is in colour; {representation.name} sees its grey values"
         warnings = [grey] if loses_colours(representation, source) else []
-        return _Target(source, image, encode(representation, image), reference, warnings)
+        return Target(source, image, encode(representation, image), reference, warnings)
 
 
 def loses_colours(representation: Representation, source: Photo) -> bool:
@@ -236,7 +237,7 @@ def mask_for(settings: Settings, code: Tensor) -> Tensor | None:
 
 def _search(
     representation: Representation,
-    targets: Sequence[_Target],
+    targets: Sequence[Target],
     settings: Settings,
     view: tuple[int, int],
     seed: int,
@@ -263,13 +264,50 @@ def _search(
         seeds=seeds,
         callbacks=callbacks,
     )
+    return results_of(
+        representation,
+        targets,
+        outcome,
+        settings,
+        seed=seed,
+        restarts=restarts,
+        display_stretched=display_stretched,
+        doubtful=doubtful,
+    )
+
+
+def results_of(
+    representation: Representation,
+    targets: Sequence[Target],
+    outcome: Outcome,
+    settings: Settings | Mapping[str, Any],
+    *,
+    seed: int = 0,
+    restarts: int = 1,
+    display_stretched: bool = False,
+    doubtful: Sequence[Sequence[str]] = (),
+) -> list[Result]:
+    """What a search, or what stands in for one, has found, with its records; target by target.
+
+    Args:
+        representation: Φ.
+        targets: what was searched for.
+        outcome: `len(targets)·restarts` problems.
+        settings: of the search, or of what stands in for one: as JSON, `iterations` among them, and
+            a `method`, which is put into the record.
+        seed: of the first restart.
+        restarts: problems of each target.
+        doubtful: further warnings of every problem, if there are any.
+        display_stretched: let the figures show each picture with its contrast stretched.
+    """
     images = [target.image for target in targets if target.image is not None]
     references = torch.cat(images).repeat_interleave(restarts, dim=0) if images else None
     classes = Classes(representation, outcome.view, references)
+    loss = outcome.term_names.index("loss")
     results = []
-    for problem in range(len(codes)):
+    for problem in range(len(outcome.view)):
         target, restart = targets[problem // restarts], problem % restarts
-        squared = float(outcome.terms[problem, outcome.term_names.index("loss")])
+        squared = float(outcome.terms[problem, loss])
         record = make_record(
             "invert",
             representation,
@@ -282,9 +320,8 @@ def _search(
             restart=restart,
             measured={"relative_error": squared**0.5, "squared_error": squared},
             classes=classes.record(problem),
-            warnings=[*target.warnings, *doubtful[problem]],
+            warnings=[*target.warnings, *(doubtful[problem] if doubtful else ())],
         )
-        loss = outcome.trace[:, problem, outcome.term_names.index("loss")]
         result = make_result(
             record,
             representation,
@@ -294,7 +331,7 @@ def _search(
             reference=target.reference,
             image=target.image,
             code=None if images else target.code[0],
-            columns={"relative_error": loss.double().sqrt()},
+            columns={"relative_error": outcome.trace[:, problem, loss].double().sqrt()},
             drawing=representation.draw(target.code[0]),
             stretched=display_stretched,
         )

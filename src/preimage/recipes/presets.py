@@ -10,7 +10,8 @@ from preimage.errors import UsageError, nearest
 from preimage.recipes.settings import Settings
 from preimage.recipes.views import view_for
 from preimage.representations import Representation
-from preimage.search.canvases import PixelCanvas, SpectralCanvas
+from preimage.representations.catalogue import hand_crafted
+from preimage.search.canvases import PixelCanvas, PyramidCanvas, SpectralCanvas
 from preimage.search.stages import Stage
 from preimage.search.step_rules import NormalizedMomentum, WindowedAdaGrad
 
@@ -26,23 +27,28 @@ class Preset:
         source: where the settings come from.
         settings: settings for a representation, the height and width of what it sees, and its C, T
             and α.
+        published: search with the derivatives the paper had, where Φ leaves the choice open.
     """
 
     name: str
     source: str
     settings: Callable[[Representation, View, float, int, float], Settings]
+    published: bool = False
 
 
 def _paper(
     representation: Representation, view: View, fidelity: float, jitter: int, alpha: float
 ) -> Settings:
+    with_jitter, without = Stage(300, jitter=jitter), Stage(50, rate=0.1)
+    # The last 50 undo the jitter, which the paper's inversions of HOG and DSIFT do without.
+    still = jitter == 1 and hand_crafted(representation.model) is not None
     return Settings(
         preset="paper",
         fidelity=fidelity,
         alpha=alpha,
         canvas=PixelCanvas(B_plus=160.0),
         step_rule=WindowedAdaGrad(eta=view[0] * view[1] * 0.05 * 80.0**2 / alpha),
-        stages=(Stage(300, jitter=jitter), Stage(50, rate=0.1)),
+        stages=(with_jitter,) if still else (with_jitter, without),
     )
 
 
@@ -76,6 +82,47 @@ fast, which suits a layer that fixes them; a deep layer leaves them open: they m
 """
 
 
+@dataclass(frozen=True)
+class HandCraftedSearch:
+    """What `best` searches for a hand-crafted code: a pyramid, with a falling rate from the start.
+
+    Attributes:
+        models: whose codes.
+        rate, rho, beta2: of the step rule.
+    """
+
+    models: tuple[str, ...]
+    rate: float
+    rho: float
+    beta2: float
+
+
+PYRAMIDS: tuple[HandCraftedSearch, ...] = (
+    HandCraftedSearch(models=("hog",), rate=0.6, rho=0.9, beta2=0.9),
+    HandCraftedSearch(models=("hogb", "hog-relu", "dsift"), rate=0.5, rho=0.95, beta2=0.6),
+)
+"""Chosen by measurement (docs/hand_crafted.md).
+
+The derivative of hard bins is not that of the code: a step in a wrong direction must not live long
+in the momentum. The other codes have no such noise, and more momentum gets further.
+"""
+
+
+def _hand_crafted_best(
+    search: HandCraftedSearch, fidelity: float, jitter: int, alpha: float
+) -> Settings:
+    falling = Stage(300, decay="cosine")
+    with_jitter = (Stage(100, jitter=jitter), replace(falling, iterations=200))
+    return Settings(
+        preset="best",
+        fidelity=fidelity,
+        alpha=alpha,
+        canvas=PyramidCanvas(amplitude=1.0),
+        step_rule=NormalizedMomentum(search.rate, search.rho, search.beta2),
+        stages=(falling,) if jitter == 1 else with_jitter,
+    )
+
+
 def _depth_of(representation: Representation, view: View) -> Depth:
     geometry = representation.geometry
     seen = 1.0 if geometry is None else geometry.receptive_field / min(view)
@@ -85,6 +132,9 @@ def _depth_of(representation: Representation, view: View) -> Depth:
 def _best(
     representation: Representation, view: View, fidelity: float, jitter: int, alpha: float
 ) -> Settings:
+    for search in PYRAMIDS:
+        if representation.model in search.models:
+            return _hand_crafted_best(search, fidelity, jitter, alpha)
     depth = _depth_of(representation, view)
     return Settings(
         preset="best",
@@ -106,10 +156,41 @@ def _quick(
 
 
 PRESETS: tuple[Preset, ...] = (
-    Preset("best", "docs/solvers.md: the lowest energy known here in 350 iterations", _best),
-    Preset("paper", "Mahendran & Vedaldi 2016, Algorithm 1, and the authors' program", _paper),
+    Preset("best", "docs/solvers.md, docs/hand_crafted.md: the lowest energy known here", _best),
+    Preset(
+        "paper",
+        "Mahendran & Vedaldi 2016, Algorithm 1, and the authors' program",
+        _paper,
+        published=True,
+    ),
     Preset("quick", "docs/solvers.md: `best` in 100 iterations, with less momentum", _quick),
 )
+
+
+def _named(preset: str) -> Preset:
+    table = {entry.name: entry for entry in PRESETS}
+    if preset not in table:
+        raise UsageError(f"there is no preset {preset!r}; {nearest(preset, list(table))}")
+    return table[preset]
+
+
+def representation_for(representation: Representation, preset: str) -> Representation:
+    """Φ as a preset searches with it: the same codes, with the derivatives that belong to it.
+
+    Unlike `settings_for`, this concerns Φ itself: `paper` searches HOG with the derivative of its
+    hard bins, as the paper did, unless another gradient was asked for by name.
+
+    Raises:
+        UsageError: if there is no such preset.
+
+    Example:
+        >>> import preimage as pi
+        >>> representation_for(pi.representation("hog"), "paper").options["gradient"]
+        'exact'
+        >>> representation_for(pi.representation("hog"), "best").options["gradient"]
+        'straight-through'
+    """
+    return representation.as_published() if _named(preset).published else representation
 
 
 def settings_for(
@@ -143,11 +224,8 @@ def settings_for(
         >>> settings_for(phi, "paper").stages[0].iterations
         300
     """
-    table = {entry.name: entry for entry in PRESETS}
-    if preset not in table:
-        raise UsageError(f"there is no preset {preset!r}; {nearest(preset, list(table))}")
     defaults = representation.defaults
-    settings = table[preset].settings(
+    settings = _named(preset).settings(
         representation,
         view_for(representation) if view is None else view,
         defaults.fidelity if fidelity is None else fidelity,

@@ -136,7 +136,7 @@ def energies(outcome: Outcome, problem: int) -> dict[str, float]:
 def make_record(
     task: str,
     representation: Representation,
-    settings: Settings,
+    settings: Settings | Mapping[str, Any],
     outcome: Outcome,
     problem: int,
     *,
@@ -152,7 +152,8 @@ def make_record(
 
     Args:
         task: a key of `HEADLINES`.
-        representation, settings, outcome: what was searched, how, and what came out.
+        representation, settings, outcome: what was searched, how, and what came out; where no
+            search was made, settings are what stands for them, as JSON: `iterations`, a `method`.
         problem: which of the outcome's.
         code: one code, `[D, h, w]` or `[D]`, for its shape.
         image: see `origin`.
@@ -161,21 +162,24 @@ def make_record(
         classes: see `Classes.record`.
         warnings: what a user should know.
     """
+    used = settings.to_dict() if isinstance(settings, Settings) else dict(settings)
+    iterations = int(used["iterations"])
     return {
         "schema": SCHEMA,
         "task": task,
+        **({"method": used["method"]} if "method" in used else {}),
         "image": image,
         "representation": describe(representation, code),
         "weights": asdict(representation.weights) if representation.weights else None,
-        "settings": settings.to_dict(),
+        "settings": used,
         "seed": seed,
         "restart": restart,
         **measured,
         "energy": energies(outcome, problem),
         "classes": classes,
-        "iterations": settings.iterations,
+        "iterations": iterations,
         "seconds": round(outcome.seconds, 3),
-        "seconds_per_iteration": round(outcome.seconds / settings.iterations, 6),
+        "seconds_per_iteration": round(outcome.seconds / max(1, iterations), 6),
         "device": str(outcome.view.device),
         "versions": versions(),
         "warnings": list(warnings),

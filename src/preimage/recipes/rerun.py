@@ -57,6 +57,7 @@ def rerun(
         >>> rerun("out").relative_error                                      # doctest: +SKIP
     """
     record = load_record(folder)
+    _check_searched(folder, record)
     with _named(folder), _readable():
         settings = Settings.from_dict(_part(record, "settings"))
         _check_numbers(settings)
@@ -98,6 +99,15 @@ def _invert(
 
 TASKS: dict[str, Again] = {"invert": _invert}
 """How each task is done once more: from the folder, its record and what was read from it."""
+
+
+def _check_searched(folder: str | Path, record: Mapping[str, Any]) -> None:
+    """Refuse what no search has made: what made it may not be in the folder."""
+    if (method := record.get("method")) is not None:
+        raise PreimageError(
+            f"{folder}: made by {_shown(method)} with a dictionary that is not in the folder: "
+            "use preimage invert --method with its --dictionary."
+        )
 
 
 @contextmanager

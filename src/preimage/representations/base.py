@@ -89,6 +89,10 @@ class Representation(ABC):
         """The same representation with its weights on a device; by default it has none to move."""
         return self
 
+    def as_published(self) -> Representation:
+        """The same codes with the derivatives the paper had; by default they are these."""
+        return self
+
     def logits(self, image: Tensor) -> Tensor | None:
         """Class scores `[N, K]` from the same weights, or None where they hold no classifier."""
         return None

@@ -370,7 +370,8 @@ class Hog(GreyRepresentation):
 
     Hard bins leave the gradient of `hog` blind to which orientation a pixel is nearly in.
     `straight-through` computes the code with the hard bins and its derivatives as if shares were
-    bilinear, on which a search can act; `exact` is the derivative, almost everywhere.
+    bilinear, on which a search can act; `exact` is the derivative, almost everywhere. Where it is
+    left open it is the former, and the preset `paper` takes the latter.
 
     Args:
         model: `hog`, `hogb` or `hog-relu`.
@@ -392,6 +393,7 @@ class Hog(GreyRepresentation):
             raise UsageError(f"there is no HOG {model!r}; {nearest(model, VARIANTS)}")
         variant = VARIANTS[model]
         choices = GRADIENTS if variant.surrogate else ("exact",)
+        self._open = gradient is None
         gradient = choices[0] if gradient is None else gradient
         if gradient not in choices:
             known = nearest(str(gradient), choices)
@@ -402,6 +404,10 @@ class Hog(GreyRepresentation):
         self._assignment = variant.assignment
         exact = variant.surrogate is None or gradient == "exact"
         self._derivative = variant.assignment if exact else variant.surrogate
+
+    def as_published(self) -> Hog:
+        # What was asked for by name stays.
+        return Hog(self.model, self.cell, "exact") if self._open else self
 
     def codes(self, planes: Tensor) -> Tensor:
         cells = cells_of(*planes.shape[1:], self.cell, planes.dtype, planes.device)

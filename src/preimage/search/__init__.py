@@ -1,6 +1,6 @@
 """Canvases, step rules, stages and the one loop that uses them."""
 
-from preimage.search.canvases import Canvas, PixelCanvas, SpectralCanvas
+from preimage.search.canvases import Canvas, PixelCanvas, PyramidCanvas, SpectralCanvas
 from preimage.search.lbfgs import LBFGS
 from preimage.search.minimise import Outcome, Snapshot, minimise
 from preimage.search.result import Result
@@ -22,6 +22,7 @@ __all__ = [
     "NormalizedMomentum",
     "Outcome",
     "PixelCanvas",
+    "PyramidCanvas",
     "Result",
     "Snapshot",
     "SpectralCanvas",

@@ -13,10 +13,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import pairwise
 
 import torch
 from scipy import fft as scipy_fft
 from torch import Tensor
+from torch.nn import functional
 
 from preimage.errors import UsageError, nearest
 from preimage.search.projections import project_ball_
@@ -187,6 +189,70 @@ class SpectralCanvas(Canvas):
         spectrum = torch.fft.rfft2(decorrelated.view_as(gradient), s=plane, norm="ortho")
         spectrum *= _adjoint_spectrum(plane, self.exponent, image.device)
         return torch.view_as_real(spectrum)
+
+
+COARSEST = 4
+"""Levels of a pyramid are halved while their shorter side is longer than this."""
+
+
+@dataclass(frozen=True)
+class PyramidCanvas(Canvas):
+    """Images of halved sizes, enlarged bilinearly and added up.
+
+    x = c₀ + up(c₁ + up(c₂ + …)),  c_l of size H/2^l × W/2^l, rounded up
+
+    A step moves all scales at once, as on `SpectralCanvas`. Unlike there, each variable is also a
+    place: where a code is very sensitive (HOG in a smooth region, whose faint gradients it divides
+    by their own norm) its gradients do not drown those of the rest of the image.
+
+    Attributes:
+        amplitude: standard deviation of the normal noise every level starts from, on the canvas
+            scale.
+
+    Raises:
+        UsageError: if the amplitude is not a number.
+    """
+
+    amplitude: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.amplitude):
+            raise UsageError(f"the amplitude must be a number, got {self.amplitude:g}.")
+
+    def start(self, shape: Sequence[int], seeds: Sequence[int]) -> Tensor:
+        count = shape[0] * sum(math.prod(size) for size in _levels(*shape[-2:]))
+        draws = [torch.randn(count, generator=generator) for generator in seeded(seeds)]
+        return torch.stack(draws).mul_(self.amplitude)
+
+    def render(self, parameters: Tensor, shape: Sequence[int], mean: Sequence[float]) -> Tensor:
+        sizes = _levels(*shape[-2:])
+        lengths = [shape[0] * math.prod(size) for size in sizes]
+        parts = zip(torch.split(parameters, lengths, dim=1), sizes, strict=True)
+        levels = [part.view(-1, shape[0], *size) for part, size in parts]
+        image = levels.pop()
+        while levels:
+            finer = levels.pop()
+            image = functional.interpolate(image, size=finer.shape[-2:], mode="bilinear") + finer
+        return image
+
+    def pull_back(self, gradient: Tensor, image: Tensor, mean: Sequence[float]) -> Tensor:
+        parts = [gradient.flatten(1)]
+        sizes = _levels(*image.shape[-2:])
+        for finer, coarser in pairwise(sizes):
+            gradient = torch.ops.aten.upsample_bilinear2d_backward(
+                gradient, finer, [*image.shape[:2], *coarser], False
+            )
+            parts.append(gradient.flatten(1))
+        return torch.cat(parts, 1)
+
+
+@lru_cache(maxsize=16)
+def _levels(height: int, width: int) -> tuple[tuple[int, int], ...]:
+    """Heights and widths of a pyramid's levels, the finest first."""
+    sizes = [(height, width)]
+    while min(sizes[-1]) > COARSEST:
+        sizes.append((-(-sizes[-1][0] // 2), -(-sizes[-1][1] // 2)))
+    return tuple(sizes)
 
 
 @lru_cache(maxsize=16)

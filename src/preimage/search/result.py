@@ -72,7 +72,8 @@ class Result:
         stretched = bool(self.displayed)
         shown = self.displayed or tuple(p for p in (self.reference, self.image) if p is not None)
         representation = self.record["representation"]
-        title = f"{representation['model']} {representation['layer'] or ''}".strip()
+        words = (representation["model"], representation["layer"], self.record.get("method"))
+        title = " ".join(word for word in words if word)
         caption = " ".join(self.headline)
         if stretched:
             caption += ", contrast stretched"

@@ -1,0 +1,151 @@
+"""`preimage reproduce`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from preimage.cli import console, options
+from preimage.errors import UsageError
+
+if TYPE_CHECKING:
+    from preimage.experiments.experiment import Experiment
+
+OUT = Path("preimage-out/reproduce")
+
+
+@click.command(cls=options.Heavy, short_help="Repeat an experiment of the paper.")
+@click.argument("name", metavar="[NAME]", required=False)
+@click.option("--list", "listed", is_flag=True, help="Show the experiments and how long they take.")
+@click.option("--photos", metavar="DIR", type=options.FILE, help="Folder of photos to test on.")
+@click.option(
+    "--count",
+    metavar="N",
+    type=options.Whole(min=1),
+    help="How many photos, the first by name. Default: as --scale says.",
+)
+@click.option(
+    "--scale",
+    metavar="quick|paper",
+    type=click.Choice(["quick", "paper"]),
+    default="quick",
+    show_default=True,
+    help="Minutes on two cores, or the paper's full size.",
+)
+@click.option("--model", metavar="M", help="Only this model, or another in place of the paper's.")
+@click.option("--layers", metavar="L,L...", help="Layers. Default: the experiment's own.")
+@click.option(
+    "--preset", metavar="P", help="Settings of the searches. Default: the experiment's own."
+)
+@click.option(
+    "--iterations",
+    metavar="N",
+    type=options.Whole(min=1),
+    help="Total of each search, in place of the preset's.",
+)
+@click.option(
+    "--dictionary",
+    metavar="FILE",
+    type=options.FILE,
+    help="table2, figure5: a dictionary of `preimage hoggle train`. Default: one is trained on "
+    "photos of --photos that are not tested.",
+)
+@click.option(
+    "--out",
+    metavar="DIR",
+    type=options.FILE,
+    default=OUT,
+    show_default=True,
+    help="Folder for cases and reports; what is there already is not computed again.",
+)
+@options.seed
+@options.device
+@options.as_json
+def reproduce(
+    *,
+    name: str | None,
+    listed: bool,
+    layers: str | None,
+    device: str,
+    out: Path,
+    as_json: bool,
+    **asked: Any,
+) -> None:
+    """Repeat an experiment of the paper and print its numbers beside the paper's.
+
+    Every case is a result folder under --out. A run that was interrupted goes on where it was when
+    the same command is given again.
+
+    \b
+    Examples:
+      preimage reproduce --list
+      preimage reproduce table2 --photos photos --count 100
+    """
+    from preimage.experiments.catalogue import EXPERIMENTS
+
+    if listed:
+        _print_list(EXPERIMENTS, as_json)
+        return
+    if name is None:
+        names = ", ".join(experiment.name for experiment in EXPERIMENTS)
+        raise UsageError(f"expected the name of an experiment: {names}; or --list.")
+
+    from preimage.experiments.experiment import Request
+    from preimage.experiments.reproduce import find_experiment
+    from preimage.experiments.reproduce import reproduce as answer
+    from preimage.files import printable
+
+    experiment = find_experiment(name)
+    request = Request(
+        out=out,
+        layers=None if layers is None else options.names(layers, "--layers"),
+        device=options.chosen_device(device),
+        progress=console.advancing,
+        **asked,
+    )
+    kept = f"interrupted; cases that were finished are in {printable(out)}: run it again to go on."
+    with options.interrupted_as(kept):
+        record = answer(name, request)
+    for note in record["notes"]:
+        console.note(note)
+    if as_json:
+        console.print_json(record)
+        return
+    _print_rows(experiment, record)
+    click.echo(f"report: {printable(out / name)}")
+
+
+def _print_rows(experiment: Experiment, record: dict[str, Any]) -> None:
+    from preimage.experiments.tables import cells
+
+    headings = [column.heading for column in experiment.columns]
+    console.print_table(headings, cells(record["rows"], experiment.columns))
+
+
+def _print_list(experiments: tuple[Experiment, ...], as_json: bool) -> None:
+    if as_json:
+        names = [
+            {
+                "name": e.name,
+                "question": e.question,
+                "minutes": {"quick": e.quick.minutes, "paper": e.paper.minutes},
+                "count": {"quick": e.quick.count, "paper": e.paper.count},
+                "quick_leaves_out": e.left_out(e.quick.count),
+            }
+            for e in experiments
+        ]
+        console.print_json({"experiments": names})
+        return
+    rows = [
+        (
+            e.name,
+            e.question,
+            f"{e.quick.minutes:g} min",
+            f"{e.paper.minutes:g} min",
+            e.left_out(e.quick.count) or "nothing",
+        )
+        for e in experiments
+    ]
+    console.print_table(("name", "question", "quick", "paper", "quick leaves out"), rows)

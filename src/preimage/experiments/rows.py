@@ -1,0 +1,44 @@
+"""From finished cases to a row of the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from preimage.experiments.cases import Finished
+from preimage.experiments.statistics import estimate
+from preimage.experiments.tables import Value
+
+
+def mean_row(found: Sequence[Finished]) -> dict[str, Value]:
+    """What cases of one representation and settings have in common, and their means.
+
+    An experiment puts its own fields before or behind these.
+
+    Args:
+        found: one or more.
+
+    Returns:
+        `model`, `layer`, `options`, `preset`, `fidelity`, `jitter`, `iterations`, `count`,
+        `relative_error` with its `interval`, `squared_error` with its `squared_interval`, `prior`
+        and `seconds`; see `tables.FIELDS`.
+
+    Raises:
+        PreimageError: if there are none.
+    """
+    error = estimate([done.relative_error for done in found])
+    squared = estimate([done.squared_error for done in found])
+    representation, settings = (found[0].record[part] for part in ("representation", "settings"))
+    options = representation.get("options", {})
+    return {
+        "model": representation["model"],
+        "layer": representation["layer"],
+        "options": ",".join(f"{name}={value}" for name, value in options.items()) or None,
+        **{name: settings[name] for name in ("preset", "fidelity", "jitter", "iterations")},
+        "count": error.count,
+        "relative_error": error.mean,
+        "interval": error.interval,
+        "squared_error": squared.mean,
+        "squared_interval": squared.interval,
+        "prior": estimate([done.prior for done in found]).mean,
+        "seconds": estimate([done.seconds for done in found]).mean,
+    }

@@ -1,0 +1,115 @@
+"""Rows of measurements: their field names, as CSV, and as cells for the screen."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+Value = str | int | float | bool | None
+Row = Mapping[str, Value]
+
+FIELDS: dict[str, str] = {
+    "photo": "name of the photo the row speaks of; absent where it averages over photos",
+    "method": "how the pre-image was made: `natural pre-image` or `HOGgle`",
+    "descriptor": "name of a hand-crafted code in the paper",
+    "model": "as in a record's `representation`",
+    "layer": "as in a record's `representation`; null where there are no layers",
+    "options": "options of the representation, `name=value`, with commas between",
+    "preset": "as in a record's `settings`; null where there is no search",
+    "fidelity": "C of Eq. 1",
+    "alpha": "exponent of the bounded range",
+    "beta": "exponent of the total variation",
+    "jitter": "T of Eq. 7",
+    "iterations": "of each search",
+    "seed": "of the search",
+    "restart": "of the search",
+    "count": "how many cases the row averages over",
+    "relative_error": "‖Φ(x)−Φ₀‖/‖Φ₀‖, a fraction; the mean over the cases",
+    "squared_error": "its square, Eq. 2; the mean over the cases",
+    "interval": "half the 95 % confidence interval of the mean relative error",
+    "squared_interval": "half the 95 % confidence interval of the mean squared error",
+    "prior": "mean of the energy's prior terms",
+    "spread": "standard deviation of the squared error over restarts; the mean over photos",
+    "restarts": "how many restarts of each photo `spread` is taken over",
+    "class_consistency": "fraction of cases whose first class is their photo's",
+    "class_consistency_top5": "fraction of cases among whose first five classes is their photo's",
+    "statistic": "what is compared: `magnitude` or `orientation` of the gradients",
+    "similarity": "mean histogram intersection with the photos' gradient statistics",
+    "similarity_interval": "half the 95 % confidence interval of that mean",
+    "seconds": "mean time of a case's search",
+    "paper": "the figure that the paper prints for this, in the row's own unit",
+    "paper_interval": "what it prints behind ±",
+    "case": "id of the case, the name of its folder",
+}
+"""Every name that a row may use, so that the same thing is called the same in all experiments."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the table on screen.
+
+    Attributes:
+        field: what it shows.
+        heading: what stands over it.
+        shown: from the row's value, which is not None, to words.
+    """
+
+    field: str
+    heading: str
+    shown: Callable[[Value], str] = str
+
+
+def numeric(value: Value) -> float:
+    """A row's value as a number, 0 where it is null: what a plot draws."""
+    return float(value or 0)
+
+
+def percent(value: Value) -> str:
+    """A fraction as it is shown on screen.
+
+    >>> percent(0.366)
+    '36.6 %'
+    """
+    return f"{100 * float(value or 0):.1f} %"
+
+
+def number(value: Value) -> str:
+    """A number with three digits.
+
+    >>> number(2.3456)
+    '2.35'
+    """
+    return f"{float(value or 0):.3g}"
+
+
+def cells(rows: Iterable[Row], columns: Sequence[Column]) -> list[tuple[str, ...]]:
+    """Rows as words, empty where a row has nothing to say.
+
+    >>> cells([{"count": 3, "interval": None}], [Column("count", "n"), Column("interval", "±")])
+    [('3', '')]
+    """
+    return [
+        tuple(
+            "" if row.get(column.field) is None else column.shown(row[column.field])
+            for column in columns
+        )
+        for row in rows
+    ]
+
+
+def to_csv(rows: Sequence[Row]) -> str:
+    """Rows as CSV: a column for every field that one of them has, in order of first use.
+
+    What is not there, or null, is an empty cell.
+
+    >>> to_csv([{"count": 3}, {"count": 2, "interval": 0.5}])
+    'count,interval\\n3,\\n2,0.5\\n'
+    """
+    fields = list(dict.fromkeys(name for row in rows for name in row))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fields, lineterminator="\n", restval="")
+    writer.writeheader()
+    writer.writerows({name: "" if row[name] is None else row[name] for name in row} for row in rows)
+    return text.getvalue()

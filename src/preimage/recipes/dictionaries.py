@@ -1,0 +1,176 @@
+"""Paired dictionaries for HOGgle as files: safetensors, with a header that says what they are."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from preimage.errors import PreimageError, one_line
+from preimage.files import reason, replacing
+from preimage.weights.store import home
+
+FORMAT = 1
+"""Version of the layout; a reader refuses any other."""
+
+BLOCK = 5
+"""Cells along the side of a block, as in the paper of HOGgle."""
+CHANNELS = 31
+"""Numbers that HOG has a cell."""
+
+HEADER = "hoggle"
+CODE, PIXELS = "code_atoms", "pixel_atoms"
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a dictionary was learned for, and from what.
+
+    Attributes:
+        cell: side of a HOG cell in pixels.
+        block: side of a block in cells.
+        patch: side of a patch in pixels.
+        atoms: how many pairs there are.
+        penalty: λ of the sparse codes it was learned with, and is used with.
+        photos: how many photos it was learned from.
+        blocks: how many blocks of them.
+        seed: of the sampling and of the learning.
+        versions: of the software.
+        model: representation whose blocks these are.
+        format: of the file.
+    """
+
+    cell: int
+    block: int
+    patch: int
+    atoms: int
+    penalty: float
+    photos: int
+    blocks: int
+    seed: int
+    versions: Mapping[str, str] = field(default_factory=dict)
+    model: str = "hog"
+    format: int = FORMAT
+
+
+@dataclass(frozen=True)
+class Dictionary:
+    """Pairs of atoms: half of each is a block of HOG, half the patch of pixels that goes with it.
+
+    Attributes:
+        header: what it was learned for.
+        code_atoms: `[K, 31·block²]`, channel by channel, row by row.
+        pixel_atoms: `[K, patch²]`, row by row.
+    """
+
+    header: Header
+    code_atoms: np.ndarray
+    pixel_atoms: np.ndarray
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of header and atoms."""
+        sha = hashlib.sha256(self._text().encode())
+        for atoms in (self.code_atoms, self.pixel_atoms):
+            sha.update(np.ascontiguousarray(atoms, dtype="<f4").tobytes())
+        return sha.hexdigest()
+
+    def _text(self) -> str:
+        return json.dumps(asdict(self.header), sort_keys=True)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write it as safetensors, whole or not at all.
+
+        Raises:
+            PreimageError: if the file can't be written.
+        """
+        atoms = {CODE: self.code_atoms, PIXELS: self.pixel_atoms}
+        whole = {name: np.ascontiguousarray(value, np.float32) for name, value in atoms.items()}
+        with replacing(path) as temporary:
+            temporary.write_bytes(save(whole, {HEADER: self._text()}))
+
+
+def dictionary_path(cell: int) -> Path:
+    """Where this machine keeps the dictionary for a cell size, once it is trained."""
+    return home() / "hoggle" / f"cell{cell}.safetensors"
+
+
+def load_dictionary(path: str | os.PathLike[str]) -> Dictionary:
+    """Read a dictionary; nothing in the file is run.
+
+    Raises:
+        PreimageError: if the file is missing, damaged, no dictionary, or of another version.
+
+    Example:
+        >>> load_dictionary("hoggle.safetensors").header.cell                 # doctest: +SKIP
+        8
+    """
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            if HEADER not in metadata or not {CODE, PIXELS} <= set(file.keys()):
+                raise _DamagedError("safetensors without a HOGgle dictionary")
+            header = _header(metadata[HEADER])
+            atoms = [
+                _atoms(file, name, [header.atoms, width])
+                for name, width in ((CODE, CHANNELS * header.block**2), (PIXELS, header.patch**2))
+            ]
+    except OSError as error:
+        raise PreimageError(f"{path}: cannot be read ({reason(error)})") from error
+    except (SafetensorError, _DamagedError) as error:
+        raise PreimageError(
+            f"{path}: expected a dictionary of `preimage hoggle train`, got {one_line(error)}: "
+            "train one again."
+        ) from error
+    return Dictionary(header, *atoms)
+
+
+class _DamagedError(Exception):
+    """What a file holds instead of a dictionary."""
+
+
+def _header(text: str) -> Header:
+    try:
+        values: Any = json.loads(text)
+    except (ValueError, RecursionError):
+        raise _DamagedError("a header that is no JSON") from None
+    if not isinstance(values, dict) or values.get("format") != FORMAT:
+        got = values.get("format") if isinstance(values, dict) else None
+        raise _DamagedError(f"one of format {got!r} where this version reads {FORMAT}")
+    try:
+        header = Header(**values)
+    except TypeError:
+        raise _DamagedError("a header with other fields") from None
+    lengths = (header.cell, header.block, header.patch, header.atoms)
+    if not all(type(length) is int and 1 <= length <= MOST for length in lengths):
+        raise _DamagedError("a header with sizes out of range")
+    if header.model != "hog" or header.patch != header.block * header.cell:
+        raise _DamagedError("one for something else than blocks of hog")
+    if type(header.penalty) is not float or not 0 < header.penalty < 1:
+        raise _DamagedError("a header with a penalty out of range")
+    return header
+
+
+MOST = 1 << 20
+"""Above any real size: what is larger comes from a damaged header."""
+
+
+def _atoms(file: Any, name: str, shape: list[int]) -> np.ndarray:
+    got = list(file.get_slice(name).get_shape())
+    if got != shape:
+        raise _DamagedError(f"{name} of shape {got} where {shape} was said")
+    atoms = np.asarray(file.get_tensor(name))
+    if atoms.dtype != np.float32:
+        raise _DamagedError(f"{name} of {atoms.dtype} where float32 was expected")
+    if not np.isfinite(atoms).all():
+        raise _DamagedError(f"{name} with NaN or infinite values")
+    return atoms
