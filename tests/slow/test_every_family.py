@@ -30,7 +30,6 @@ CLIPS = "takes clips, not images"
 CANNOT: dict[str, dict[str, str]] = {
     "torchvision": {
         "optical_flow.raft": "takes two images",
-        "video.mvit": CLIPS,
         "video.resnet": CLIPS,
         "video.s3d": CLIPS,
         "video.swin_transformer": CLIPS,
