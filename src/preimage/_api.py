@@ -4,14 +4,31 @@ from __future__ import annotations
 
 from preimage.energy import BoundedRange, Energy, Euclidean, InnerProduct, TotalVariation
 from preimage.errors import PreimageError, UsageError
-from preimage.recipes import PRESETS, Settings, encode, invert, settings_for
+from preimage.recipes import (
+    MAXIMIZATION_PRESETS,
+    PRESETS,
+    Channel,
+    Direction,
+    Label,
+    MaximizationSettings,
+    Settings,
+    encode,
+    invert,
+    maximization_settings_for,
+    maximize,
+    settings_for,
+)
 from preimage.representations import Representation, representation
 from preimage.search import (
     LBFGS,
     Adam,
+    BlurredCanvas,
     Momentum,
+    NAdam,
     NormalizedMomentum,
+    PhaseCanvas,
     PixelCanvas,
+    RandomViews,
     Result,
     Snapshot,
     SpectralCanvas,
@@ -23,16 +40,25 @@ from preimage.search import (
 
 __all__ = [
     "LBFGS",
+    "MAXIMIZATION_PRESETS",
     "PRESETS",
     "Adam",
+    "BlurredCanvas",
     "BoundedRange",
+    "Channel",
+    "Direction",
     "Energy",
     "Euclidean",
     "InnerProduct",
+    "Label",
+    "MaximizationSettings",
     "Momentum",
+    "NAdam",
     "NormalizedMomentum",
+    "PhaseCanvas",
     "PixelCanvas",
     "PreimageError",
+    "RandomViews",
     "Representation",
     "Result",
     "Settings",
@@ -45,6 +71,8 @@ __all__ = [
     "WindowedAdaGrad",
     "encode",
     "invert",
+    "maximization_settings_for",
+    "maximize",
     "minimise",
     "representation",
     "settings_for",

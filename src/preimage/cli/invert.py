@@ -135,7 +135,7 @@ def invert(
         got = "both" if images else "neither"
         raise UsageError(f"expected either images or --code FILE.npy to invert, got {got}.")
     layer, chosen = options.check_model(model, layer, size, cell=cell, step=step)
-    _check_places(out, movie, overwrite)
+    check_places(out, movie, overwrite)
     options.check_photos(images)
 
     from preimage.gallery.movie import Recorder
@@ -165,14 +165,15 @@ def invert(
     if out is not None or not as_json:
         place = _save(results, out, overwrite, _words(images, phi))
     if movie is not None and film is not None:
-        _write(film, movie)
+        write_film(film, movie)
     if as_json:
         console.print_records([result.record for result in results])
     else:
         console.print_results(results, str(place))
 
 
-def _check_places(out: Path | None, movie: Path | None, overwrite: bool) -> None:
+def check_places(out: Path | None, movie: Path | None, overwrite: bool) -> None:
+    """Refuse places for results and film that can't be written, before any time is spent."""
     from preimage.search.result import check_new_folder
 
     if out is not None:
@@ -200,7 +201,8 @@ def _save(
     return save_all(results, options.free_folder(*words) if out is None else out, overwrite)
 
 
-def _write(film: bytes, movie: Path) -> None:
+def write_film(film: bytes, movie: Path) -> None:
+    """Write a film, whole or not at all, making its folder."""
     from preimage.files import replacing
 
     movie.absolute().parent.mkdir(parents=True, exist_ok=True)

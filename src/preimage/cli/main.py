@@ -16,17 +16,19 @@ from preimage.cli.demo import demo
 from preimage.cli.encode import encode
 from preimage.cli.glyph import glyph
 from preimage.cli.invert import invert
+from preimage.cli.maximize import maximize
 from preimage.cli.models import layers, models, weights
 from preimage.cli.options import INTERRUPTED, Interrupted
 from preimage.cli.rerun import rerun
+from preimage.cli.stats import stats
 from preimage.errors import PreimageError
 from preimage.files import printable, reason
 
 SECTIONS: tuple[tuple[str, tuple[click.Command, ...]], ...] = (
-    ("Pictures", (invert, glyph, rerun, demo)),
+    ("Pictures", (invert, maximize, glyph, rerun, demo)),
     ("Codes", (encode,)),
     ("Networks", (layers, models, weights)),
-    ("Measuring", (bench,)),
+    ("Measuring", (stats, bench)),
 )
 """Every command there is, as `--help` and docs/cli.md show them."""
 

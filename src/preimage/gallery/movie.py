@@ -53,9 +53,10 @@ class Recorder:
             image = image[:, top : top + self.view, left : left + self.view]
         return as_picture(to_pixels(image, self.mean))
 
-    def gif(self, results: Sequence[Image.Image]) -> bytes:
-        """The film as an animated GIF that ends with the results themselves and then repeats."""
-        frames = [*self.frames, _side_by_side(results)]
+    def gif(self, results: Sequence[Image.Image] = ()) -> bytes:
+        """The film as an animated GIF that ends with the results, if given, and then repeats."""
+        last = _side_by_side(results) if results else self.frames[-1]
+        frames = [*self.frames, last]
         # Each frame has its own colours: noise at the start and a photo at the end share few.
         coloured = [frame.quantize(256) for frame in frames]
         buffer = io.BytesIO()
