@@ -13,8 +13,10 @@ from preimage.cli.invert import check_places, write_film
 from preimage.errors import UsageError
 
 if TYPE_CHECKING:
+    from preimage.gallery.movie import Recorder
     from preimage.recipes.objectives import Objective
     from preimage.representations import Representation
+    from preimage.search import Result
 
 MOST_CHANNELS = 100_000
 
@@ -187,7 +189,6 @@ def maximize(
     layer = _check_layer(model, layer, bool(labels))
     check_places(out, movie, overwrite)
 
-    from preimage.gallery.movie import Recorder
     from preimage.recipes import maximize as search
     from preimage.recipes.maxima import measure
     from preimage.recipes.maximization import BATCH
@@ -199,7 +200,7 @@ def maximize(
     if movie is not None and len(wanted) * restarts > BATCH and layout == "batch":
         raise UsageError(f"--movie shows at most {BATCH} images at once; choose fewer channels.")
     maxima = None if photos is None else measure(phi, photos)
-    recorders = [] if movie is None else [_recorder(Recorder, phi, layout)]
+    recorders = [] if movie is None else [_recorder(phi, layout)]
     with console.watching(f"{phi.name}") as bars:
         found = search(
             phi,
@@ -213,7 +214,7 @@ def maximize(
             **overrides,
         )
     results = found if isinstance(found, list) else [found]
-    film = recorders[0].gif() if recorders else None
+    film = _film(recorders[0], results, layout) if recorders else None
     place = None
     if out is not None or not as_json:
         words = (_words(wanted, labels), phi.model, phi.layer)
@@ -257,8 +258,19 @@ def _objectives(
     return [Channel(int(each)) if each.isdecimal() else Label(each) for each in labels]
 
 
-def _recorder(kind: Any, phi: Representation, layout: str) -> Any:
-    return kind.of(phi) if layout == "batch" else kind(phi.mean)
+def _recorder(phi: Representation, layout: str) -> Recorder:
+    from preimage.gallery.movie import Recorder
+
+    return Recorder.of(phi) if layout == "batch" else Recorder(phi.mean)
+
+
+def _film(recorder: Recorder, results: list[Result], layout: str) -> bytes:
+    from torch import from_numpy
+
+    if layout == "canvas":
+        # The results are squares cut out of what the film shows.
+        return recorder.gif()
+    return recorder.gif([recorder.picture(from_numpy(result.canvas)) for result in results])
 
 
 def _words(wanted: list[Objective], labels: tuple[str, ...]) -> str:

@@ -45,9 +45,10 @@ class Recorder:
     def __call__(self, snapshot: Snapshot) -> None:
         every = max(1, round(snapshot.iterations / FRAMES))
         if snapshot.iteration % every == 1 % every:
-            self.frames.append(_side_by_side([self._picture(image) for image in snapshot.image]))
+            self.frames.append(_side_by_side([self.picture(image) for image in snapshot.image]))
 
-    def _picture(self, image: Tensor) -> Image.Image:
+    def picture(self, image: Tensor) -> Image.Image:
+        """What is shown of a canvas `[C, H, W]`."""
         if self.view is not None:
             top, left = ((side - self.view) // 2 for side in image.shape[-2:])
             image = image[:, top : top + self.view, left : left + self.view]

@@ -241,8 +241,8 @@ class PhaseCanvas(Canvas):
         return torch.stack(draws).mul_(2 * math.pi).sub_(math.pi)
 
     def _magnitude(self, shape: Sequence[int], device: torch.device) -> Tensor:
-        spectrum: Tensor = _photo_spectrum(fast_plane(shape), int(shape[-3]), device)
-        return spectrum * self.contrast
+        spectrum = _photo_spectrum(fast_plane(shape), int(shape[-3]), device)
+        return self.contrast * spectrum
 
     def render(self, parameters: Tensor, shape: Sequence[int], mean: Sequence[float]) -> Tensor:
         magnitude = self._magnitude(shape, parameters.device).expand_as(parameters)
@@ -342,7 +342,8 @@ def _coefficients_of(gradient: Tensor, image: Tensor, mean: Sequence[float], ran
     decorrelated = _colour_basis(image.shape[1], image.device).T @ gradient.flatten(2)
     # The transform pads with zeros up to the plane: the adjoint of the crop.
     plane = fast_plane(image.shape)
-    return torch.fft.rfft2(decorrelated.view_as(gradient), s=plane, norm="ortho")
+    spectrum: Tensor = torch.fft.rfft2(decorrelated.view_as(gradient), s=plane, norm="ortho")
+    return spectrum
 
 
 @lru_cache(maxsize=16)
