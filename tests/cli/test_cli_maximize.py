@@ -91,6 +91,23 @@ def test_results_are_rerun_from_their_folders(run, elsewhere, more):
     assert (again["seed"], again["restart"]) == (4, first["restart"])
 
 
+def test_a_run_goes_on_where_it_was_left(run, fails, elsewhere):
+    words = ("maximize", *STEM, "--resume", "--out", "out", "--channels")
+    assert run(*words, "0:2").code == 0
+    first = elsewhere / "out" / "0-restart0" / "result.json"
+    before = first.stat().st_mtime_ns
+    records = run(*words, "0:4", "--json").json["results"]
+    assert [r["objective"]["terms"]["channel"] for r in records] == [0, 1, 2, 3]
+    assert first.stat().st_mtime_ns == before
+    assert (elsewhere / "out" / "figure.png").is_file()
+    assert "made with other settings" in fails(1, *words, "0:4", "--iterations", 3)
+    assert "made with other seed" in fails(1, *words, "0:4", "--seed", 3)
+
+
+def test_going_on_needs_a_folder(fails):
+    assert "--resume goes with --out" in fails(2, "maximize", *STEM, "--channels", 1, "--resume")
+
+
 def test_a_film(run, elsewhere):
     run("maximize", *STEM, "--channels", "1:3", "--movie", "film.gif", "--out", "out")
     with Image.open(elsewhere / "film.gif") as film:

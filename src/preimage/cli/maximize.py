@@ -11,6 +11,7 @@ import click
 from preimage.cli import console, options
 from preimage.cli.invert import check_places, write_film
 from preimage.errors import UsageError
+from preimage.files import printable
 
 if TYPE_CHECKING:
     from preimage.gallery.movie import Recorder
@@ -141,6 +142,11 @@ def position_pair(
 @click.option(
     "--movie", metavar="FILE.gif", type=options.FILE, help="Also write an animation of the search."
 )
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Write each result into --out as soon as it is found, and leave out those that are there.",
+)
 @options.out_folder("preimage-out/OBJECTIVE-MODEL-LAYER; with --json, nothing is written")
 @options.seed
 @options.device
@@ -159,6 +165,7 @@ def maximize(
     photos: Path | None,
     layout: str,
     movie: Path | None,
+    resume: bool,
     out: Path | None,
     overwrite: bool,
     seed: int,
@@ -186,8 +193,10 @@ def maximize(
         )
     if position is not None and channels is None:
         raise UsageError("--position goes with --channels; in an --objective write 12@3,4.")
+    if resume and (out is None or overwrite or movie is not None):
+        raise UsageError("--resume goes with --out DIR, and without --overwrite and --movie.")
     layer = _check_layer(model, layer, bool(labels))
-    check_places(out, movie, overwrite)
+    check_places(None if resume else out, movie, overwrite)
 
     from preimage.recipes import maximize as search
     from preimage.recipes.maxima import measure
@@ -200,17 +209,26 @@ def maximize(
     if movie is not None and len(wanted) * restarts > BATCH and layout == "batch":
         raise UsageError(f"--movie shows at most {BATCH} images at once; choose fewer channels.")
     maxima = None if photos is None else measure(phi, photos)
+    chosen: dict[str, Any] = {
+        "maxima": maxima,
+        "layout": layout,
+        "seed": seed,
+        "restarts": restarts,
+    }
+    if resume:
+        assert out is not None  # checked above
+        with console.watching(f"{phi.name}") as bars:
+            records = _resumed(out, phi, wanted, preset, overrides, callbacks=bars, **chosen)
+        _print_resumed(records, out, as_json)
+        return
     recorders = [] if movie is None else [_recorder(phi, layout)]
     with console.watching(f"{phi.name}") as bars:
         found = search(
             phi,
             wanted,
             preset=preset,
-            maxima=maxima,
-            layout=layout,
-            seed=seed,
-            restarts=restarts,
             callbacks=[*bars, *recorders],
+            **chosen,
             **overrides,
         )
     results = found if isinstance(found, list) else [found]
@@ -256,6 +274,32 @@ def _objectives(
     if objective is not None:
         return [parse(objective)]
     return [Channel(int(each)) if each.isdecimal() else Label(each) for each in labels]
+
+
+def _resumed(
+    out: Path,
+    phi: Representation,
+    wanted: list[Objective],
+    preset: str,
+    overrides: dict[str, Any],
+    **chosen: Any,
+) -> list[dict[str, Any]]:
+    from preimage.recipes import maximization_settings_for
+    from preimage.recipes.inversion import code_shape
+    from preimage.recipes.whole_layer import maximize_into
+
+    is_map = len(code_shape(phi)) == 3
+    settings = maximization_settings_for(phi, preset, is_map=is_map, **overrides)
+    return maximize_into(out, phi, wanted, settings=settings, **chosen)
+
+
+def _print_resumed(records: list[dict[str, Any]], out: Path, as_json: bool) -> None:
+    if as_json:
+        console.print_records(records)
+        return
+    above = sum(record["ratio"] > 1 for record in records)
+    click.echo(f"results: {printable(out)}")
+    click.echo(f"{above} of {len(records)} activations above the largest on photos")
 
 
 def _recorder(phi: Representation, layout: str) -> Recorder:

@@ -203,7 +203,7 @@ class Job:
 
     def in_batches(self, goals: Sequence[Goal]) -> list[Result]:
         """Every objective and restart as a problem of its own."""
-        most = max(1, BATCH // self.restarts)
+        most = per_search(self.representation, "batch", self.restarts)
         results: list[Result] = []
         for first in range(0, len(goals), most):
             results += self._batch(goals[first : first + most])
@@ -344,6 +344,11 @@ class Job:
                     )
                 )
         return results
+
+
+def per_search(representation: Representation, layout: str, restarts: int) -> int:
+    """How many objectives one search takes."""
+    return Grid.of(representation).most if layout == "canvas" else max(1, BATCH // restarts)
 
 
 def again(

@@ -48,10 +48,12 @@ def _best(view: View, jitter: int, is_map: bool) -> MaximizationSettings:
         )
     return MaximizationSettings(
         preset="best",
-        fidelity=1.0,
-        canvas=SpectralCanvas(exponent=1.0, range="sigmoid"),
-        step_rule=Adam(0.03),
+        fidelity=8.0,
+        canvas=SpectralCanvas(exponent=1.3, range="sigmoid"),
+        step_rule=Adam(0.05),
         stages=(Stage(192), Stage(64, decay="cosine")),
+        # A steep spectrum makes objects rather than textures, and would saturate without a bound.
+        priors=(BoundedRange(alpha=6.0),),
         views=RandomViews(),
     )
 

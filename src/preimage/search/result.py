@@ -245,6 +245,12 @@ MOSAIC_FROM, MOSAIC_COLUMNS, MOSAIC_TILE = 16, 8, 120
 """More pictures than this, each by itself, make a mosaic of small tiles."""
 
 
+def mosaic(tiles: Sequence[Tile]) -> Image.Image:
+    """Small tiles side by side, as many channels are looked at."""
+    columns = min(MOSAIC_COLUMNS, len(tiles))
+    return contact_sheet(tiles, columns=columns, tile_height=MOSAIC_TILE)
+
+
 def sheet_of(results: Sequence[Result]) -> Image.Image:
     """All results in one picture, each reference and drawn code once before its pre-images."""
     tiles: list[Tile] = []
@@ -256,7 +262,7 @@ def sheet_of(results: Sequence[Result]) -> Image.Image:
             shown.add(id(result.reference))
         tiles.append(found)
     if len(tiles) > MOSAIC_FROM and len(tiles) == len(results):
-        return contact_sheet(tiles, columns=MOSAIC_COLUMNS, tile_height=MOSAIC_TILE)
+        return mosaic(tiles)
     # Rows of whole groups where each image has one pre-image.
     across = 4 if results[0].drawing is None else 3
     return contact_sheet(tiles, columns=min(across, len(tiles)))
