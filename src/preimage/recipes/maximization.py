@@ -125,7 +125,7 @@ def _wanted(
     if label is not None:
         return [Label(label)], True
     (one,) = given
-    if isinstance(one, Objective | int | str | np.ndarray):
+    if isinstance(one, Objective | int | np.integer | str | np.ndarray):
         return [as_objective(one)], True
     several = [as_objective(each) for each in one]
     if not several:
@@ -139,7 +139,7 @@ def as_objective(wanted: Wanted) -> Objective:
         return wanted
     if isinstance(wanted, str):
         return parse(wanted)
-    return Channel(wanted) if isinstance(wanted, int) else Direction(wanted)
+    return Direction(wanted) if isinstance(wanted, np.ndarray) else Channel(int(wanted))
 
 
 @dataclass(frozen=True)

@@ -48,12 +48,12 @@ def _best(view: View, jitter: int, is_map: bool) -> MaximizationSettings:
         )
     return MaximizationSettings(
         preset="best",
-        fidelity=8.0,
-        canvas=SpectralCanvas(exponent=1.3, range="sigmoid"),
+        fidelity=4.0,
+        canvas=SpectralCanvas(exponent=1.5, range="sigmoid"),
         step_rule=Adam(0.05),
         stages=(Stage(192), Stage(64, decay="cosine")),
         # A steep spectrum makes objects rather than textures, and would saturate without a bound.
-        priors=(BoundedRange(alpha=6.0),),
+        priors=PAPER_PRIORS,
         views=RandomViews(),
     )
 
