@@ -12,7 +12,7 @@ import torch
 
 import preimage as pi
 from preimage.recipes.maxima import Maxima
-from preimage.recipes.maximization import Grid, again, area_factor, square
+from preimage.recipes.maximization import Grid, again, square
 from preimage.recipes.settings import MaximizationSettings
 from preimage.representations import Geometry, NetworkLayer
 from preimage.search.result import save_all
@@ -84,13 +84,18 @@ def test_the_activation_is_that_of_the_final_image_and_the_ratio_is_to_m() -> No
     assert result.record["warnings"] == []
 
 
-def test_the_loss_is_the_activation_over_m_h_w_by_the_squared_receptive_field() -> None:
+def test_the_loss_is_minus_the_activation_in_units_of_m() -> None:
+    result = one(maps(), 2, maxima=known(maps(), 3.0))
+    assert result.record["energy"]["loss"] == pytest.approx(-result.record["ratio"], rel=1e-4)
+
+
+def test_on_a_shared_canvas_the_loss_is_per_area_as_the_prior_is() -> None:
     phi = maps()
-    assert area_factor(phi, (32, 32)) == 32 * 32 / 25
-    assert area_factor(scores(), (32, 32)) == 32 * 32 / 25
-    result = one(phi, 2, maxima=known(phi, 3.0))
-    loss = -result.record["activation"] / (3.0 * 32 * 32 / 25)
-    assert result.record["energy"]["loss"] == pytest.approx(loss, rel=1e-4)
+    results = pi.maximize(phi, [0, 1, 2], layout="canvas", iterations=5, maxima=known(phi, 3.0))
+    assert isinstance(results, list)
+    side, _ = Grid.of(phi).layout(3)
+    together = sum(r.record["ratio"] for r in results) * (SIDE / side) ** 2
+    assert results[0].record["energy"]["loss"] == pytest.approx(-together, rel=1e-4)
 
 
 def test_a_cell_of_a_map_is_shown_with_what_it_sees() -> None:

@@ -61,10 +61,10 @@ def maximize(
 ) -> Result | list[Result]:
     """Images that a component of a code, or a sum of components, answers to strongly (Eq. 4).
 
-    x* = argmin R(x) − C·⟨Φ(x), Φ₀⟩/Z,  Z = M·H·W/ρ²
+    x* = argmin R(x) − C·⟨Φ(x), Φ₀⟩/M
 
-    M is the largest activation over photos and ρ the side of the receptive field, at most that of
-    the image: Eq. 9 for energies per pixel (docs/paper_vs_code.md).
+    M is the largest activation over photos: Eq. 9 without its ρ², which priors per pixel have no
+    use for (docs/maximization.md).
 
     Args:
         representation: Φ; for classes the layer of their scores.
@@ -212,7 +212,7 @@ class Job:
     def _batch(self, goals: Sequence[Goal]) -> list[Result]:
         phi, view = self.representation, view_for(self.representation)
         targets = torch.stack([goal.weights for goal in goals]).repeat_interleave(self.restarts, 0)
-        Z = [goal.M * area_factor(phi, view) for goal in goals for _ in range(self.restarts)]
+        Z = [goal.M for goal in goals for _ in range(self.restarts)]
         loss: Loss = InnerProduct(targets.to(phi.device), torch.tensor(Z))
         if self.settings.diversity:
             loss = Apart(loss, self.restarts, self.settings.diversity)
@@ -316,7 +316,8 @@ class Job:
         target = torch.zeros(1, *code_shape(phi, (side, side)))
         for channel, goal, (row, column) in zip(channels, goals, cells, strict=True):
             target[0, channel, row, column] = 1.0 / goal.M
-        loss = InnerProduct(target.to(phi.device), side**2 / grid.geometry.receptive_field**2)
+        # The prior is per pixel of a larger canvas: each channel weighs as if it had its own.
+        loss = InnerProduct(target.to(phi.device), (side / grid.input_size) ** 2)
         settings = replace(self.settings, views=None)
         results = []
         for restart in range(self.restarts):
@@ -412,13 +413,6 @@ def _channel_of(goal: Goal) -> int:
     raise UsageError(
         f"the layout canvas is for whole channels, got {goal.objective}: use the layout batch."
     )
-
-
-def area_factor(representation: Representation, view: View) -> float:
-    """H·W/ρ² of the normalization Z = M·H·W/ρ², ρ at most the side of the view."""
-    geometry, side = representation.geometry, min(view)
-    field = side if geometry is None else min(geometry.receptive_field, side)
-    return view[0] * view[1] / field**2
 
 
 @dataclass(frozen=True)
