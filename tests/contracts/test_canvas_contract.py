@@ -13,7 +13,15 @@ from torch import Tensor
 from preimage.errors import UsageError
 from preimage.recipes.settings import KINDS, Settings
 from preimage.search import Adam, Stage
-from preimage.search.canvases import RANGES, Canvas, PixelCanvas, PyramidCanvas, SpectralCanvas
+from preimage.search.canvases import (
+    RANGES,
+    BlurredCanvas,
+    Canvas,
+    PhaseCanvas,
+    PixelCanvas,
+    PyramidCanvas,
+    SpectralCanvas,
+)
 from toys import random_image
 
 # PyTorch's forward mode warns about its own insides.
@@ -24,6 +32,9 @@ CANVASES: dict[str, Canvas] = {
     "pixel, no ball": PixelCanvas(B_plus=None),
     "pyramid": PyramidCanvas(),
     **{f"spectral, {name}": SpectralCanvas(range=name) for name in RANGES},
+    **{f"phase, {name}": PhaseCanvas(0.5, range=name) for name in RANGES},
+    "blurred": BlurredCanvas(0.8),
+    "blurred and clipped": BlurredCanvas(1.5, clipped=0.3),
     **{f"spectral, {name}, p = 1.3": SpectralCanvas(1.3, range=name) for name in RANGES},
 }
 
@@ -86,7 +97,7 @@ def test_pull_back_is_the_adjoint_of_the_derivative_of_render(
         lambda p: canvas.render(p, shape, mean), (parameters.clone(),), (v,)
     )
     w = noise_like(image, seed=1)
-    backward = canvas.pull_back(w.clone(), image, mean)
+    backward = canvas.pull_back(w.clone(), image, mean, parameters)
     assert backward.shape == parameters.shape
     left = (forward * w).flatten(1).sum(1)
     right = (v * backward).flatten(1).sum(1)
@@ -105,7 +116,7 @@ def test_pull_back_is_the_slope_of_any_function_of_the_image(
     parameters = lively(canvas, shape, [seed])
     weight = random_image((1, *shape), seed, scale=1.0, dtype=torch.float64)
     gradient = canvas.pull_back(
-        weight.clone(), canvas.render(parameters.clone(), shape, mean), mean
+        weight.clone(), canvas.render(parameters.clone(), shape, mean), mean, parameters
     )
     along, h = noise_like(parameters), 1e-5
     ahead = (canvas.render(parameters + h * along, shape, mean) * weight).sum()
@@ -124,7 +135,7 @@ def test_pull_back_in_the_loops_own_precision(canvas: Canvas) -> None:
         lambda p: canvas.render(p, shape, mean), (parameters.clone(),), (v,)
     )
     w = noise_like(image, seed=1)
-    backward = canvas.pull_back(w.clone(), image, mean)
+    backward = canvas.pull_back(w.clone(), image, mean, parameters)
     left, right = (forward.double() * w).sum(), (v.double() * backward).sum()
     scale = forward.double().norm() * w.double().norm()
     assert abs(float((left - right) / scale)) < 1e-5
@@ -133,9 +144,10 @@ def test_pull_back_in_the_loops_own_precision(canvas: Canvas) -> None:
 @every_canvas
 def test_pull_back_leaves_the_image_as_it_is(canvas: Canvas) -> None:
     shape, mean = (3, 9, 8), MEANS[3]
-    image = canvas.render(lively(canvas, shape, [0]), shape, mean)
+    parameters = lively(canvas, shape, [0])
+    image = canvas.render(parameters, shape, mean)
     before = image.clone()
-    canvas.pull_back(random_image(image.shape), image, mean)
+    canvas.pull_back(random_image(image.shape), image, mean, parameters)
     assert torch.equal(image, before)
 
 

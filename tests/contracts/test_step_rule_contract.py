@@ -17,6 +17,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "WindowedAdaGrad": {"eta": 0.5},
     "NormalizedMomentum": {"rate": 0.05},
     "Adam": {"rate": 0.05},
+    "NAdam": {"rate": 0.05},
     "Momentum": {"rate": 0.02, "rho": 0.5},
 }
 """Rates for a problem of size one; a rule that is not here is made with its defaults."""

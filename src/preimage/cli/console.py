@@ -105,10 +105,13 @@ def print_results(results: Sequence[Result], place: str) -> None:
         for name, value in _lines(results[0]):
             click.echo(f"{name:<15} {value}")
         return
-    headings = ["image", "restart", results[0].headline[0], "energy"]
-    if any(result.record["classes"] for result in results):
-        headings += ["class of reference", "of result"]
-    rows = [_row(result)[: len(headings)] for result in results]
+    headings = ["image", "restart", results[0].headline[0], "energy", "class of reference"]
+    headings.append("class of result")
+    rows = [_row(result) for result in results]
+    # Where there is no classifier, or no reference, a column would be empty.
+    told = [i for i in range(len(headings)) if any(row[i] for row in rows)]
+    headings = [headings[i] for i in told]
+    rows = [tuple(row[i] for i in told) for row in rows]
     print_table(headings, rows)
     click.echo(f"{_seconds(results[0].record)} for all of them")
     for warning in dict.fromkeys(w for result in results for w in result.record["warnings"]):

@@ -162,7 +162,7 @@ def invert(
         model, layer, size, input, weights=weights, cell=cell, step=step
     )
     _check_method(method, model, dictionary)
-    _check_places(out, movie, overwrite)
+    check_places(out, movie, overwrite)
     options.check_photos(images)
 
     from preimage.gallery.movie import Recorder
@@ -195,7 +195,7 @@ def invert(
     if out is not None or not as_json:
         place = _save(results, out, overwrite, _words(images, phi, method))
     if movie is not None and film is not None:
-        _write(film, movie)
+        write_film(film, movie)
     if as_json:
         console.print_records([result.record for result in results])
     else:
@@ -237,7 +237,8 @@ def _hoggle(
     return hoggle(phi, images or None, code=code, dictionary=pairs, size=size)
 
 
-def _check_places(out: Path | None, movie: Path | None, overwrite: bool) -> None:
+def check_places(out: Path | None, movie: Path | None, overwrite: bool) -> None:
+    """Refuse places for results and film that can't be written, before any time is spent."""
     from preimage.search.result import check_new_folder
 
     if out is not None:
@@ -265,7 +266,8 @@ def _save(
     return save_all(results, options.free_folder(*words) if out is None else out, overwrite)
 
 
-def _write(film: bytes, movie: Path) -> None:
+def write_film(film: bytes, movie: Path) -> None:
+    """Write a film, whole or not at all, making its folder."""
     from preimage.files import replacing
 
     movie.absolute().parent.mkdir(parents=True, exist_ok=True)

@@ -17,20 +17,22 @@ from preimage.cli.encode import encode
 from preimage.cli.glyph import glyph
 from preimage.cli.hoggle import hoggle
 from preimage.cli.invert import invert
+from preimage.cli.maximize import maximize
 from preimage.cli.models import layers, models, weights
 from preimage.cli.options import INTERRUPTED, Interrupted
 from preimage.cli.reproduce import reproduce
 from preimage.cli.rerun import rerun
+from preimage.cli.stats import stats
 from preimage.cli.study import study
 from preimage.cli.table1 import table1
 from preimage.errors import PreimageError
 from preimage.files import printable, reason
 
 SECTIONS: tuple[tuple[str, tuple[click.Command, ...]], ...] = (
-    ("Pictures", (invert, glyph, rerun, demo)),
+    ("Pictures", (invert, maximize, glyph, rerun, demo)),
     ("Codes", (encode,)),
     ("Networks", (layers, models, weights, table1)),
-    ("Measuring", (reproduce, study, hoggle, bench)),
+    ("Measuring", (reproduce, stats, study, hoggle, bench)),
 )
 """Every command there is, as `--help` and docs/cli.md show them."""
 

@@ -45,17 +45,19 @@ class Recorder:
     def __call__(self, snapshot: Snapshot) -> None:
         every = max(1, round(snapshot.iterations / FRAMES))
         if snapshot.iteration % every == 1 % every:
-            self.frames.append(_side_by_side([self._picture(image) for image in snapshot.image]))
+            self.frames.append(_side_by_side([self.picture(image) for image in snapshot.image]))
 
-    def _picture(self, image: Tensor) -> Image.Image:
+    def picture(self, image: Tensor) -> Image.Image:
+        """What is shown of a canvas `[C, H, W]`."""
         if self.view is not None:
             top, left = ((side - self.view) // 2 for side in image.shape[-2:])
             image = image[:, top : top + self.view, left : left + self.view]
         return as_picture(to_pixels(image, self.mean))
 
-    def gif(self, results: Sequence[Image.Image]) -> bytes:
-        """The film as an animated GIF that ends with the results themselves and then repeats."""
-        frames = [*self.frames, _side_by_side(results)]
+    def gif(self, results: Sequence[Image.Image] = ()) -> bytes:
+        """The film as an animated GIF that ends with the results, if given, and then repeats."""
+        last = _side_by_side(results) if results else self.frames[-1]
+        frames = [*self.frames, last]
         # Each frame has its own colours: noise at the start and a photo at the end share few.
         coloured = [frame.quantize(256) for frame in frames]
         buffer = io.BytesIO()

@@ -1,7 +1,27 @@
 """What people ask for: each recipe chooses energy, start and stages, and calls the one loop."""
 
 from preimage.recipes.inversion import encode, invert
+from preimage.recipes.maximization import maximize
+from preimage.recipes.maximization_presets import (
+    MAXIMIZATION_PRESETS,
+    maximization_settings_for,
+)
+from preimage.recipes.objectives import Channel, Direction, Label, Objective
 from preimage.recipes.presets import PRESETS, settings_for
-from preimage.recipes.settings import Settings
+from preimage.recipes.settings import MaximizationSettings, Settings
 
-__all__ = ["PRESETS", "Settings", "encode", "invert", "settings_for"]
+__all__ = [
+    "MAXIMIZATION_PRESETS",
+    "PRESETS",
+    "Channel",
+    "Direction",
+    "Label",
+    "MaximizationSettings",
+    "Objective",
+    "Settings",
+    "encode",
+    "invert",
+    "maximization_settings_for",
+    "maximize",
+    "settings_for",
+]

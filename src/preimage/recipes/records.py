@@ -17,7 +17,7 @@ import preimage
 from preimage.errors import UsageError
 from preimage.images import as_picture, sha256_of_file, stretch, to_pixels
 from preimage.metrics import ClassScore, top_classes
-from preimage.recipes.settings import Settings
+from preimage.recipes.settings import SearchSettings
 from preimage.representations import Representation
 from preimage.search.minimise import Outcome, Snapshot
 from preimage.search.result import SCHEMA, Result
@@ -31,8 +31,13 @@ def _inversion_headline(record: Record) -> tuple[str, str]:
     return "relative error", f"{100 * record['relative_error']:.1f} %"
 
 
+def _maximization_headline(record: Record) -> tuple[str, str]:
+    return "activation", f"{record['activation']:.3g}, {record['ratio']:.2g} x M"
+
+
 HEADLINES: dict[str, Callable[[Record], tuple[str, str]]] = {
     "invert": _inversion_headline,
+    "maximize": _maximization_headline,
 }
 """By task: the one figure of its records that a caption and a summary show, and what it is."""
 
@@ -136,7 +141,7 @@ def energies(outcome: Outcome, problem: int) -> dict[str, float]:
 def make_record(
     task: str,
     representation: Representation,
-    settings: Settings | Mapping[str, Any],
+    settings: SearchSettings | Mapping[str, Any],
     outcome: Outcome,
     problem: int,
     *,
@@ -162,7 +167,7 @@ def make_record(
         classes: see `Classes.record`.
         warnings: what a user should know.
     """
-    used = settings.to_dict() if isinstance(settings, Settings) else dict(settings)
+    used = settings.to_dict() if isinstance(settings, SearchSettings) else dict(settings)
     iterations = int(used["iterations"])
     return {
         "schema": SCHEMA,
@@ -193,6 +198,7 @@ def make_result(
     problem: int,
     *,
     name: str,
+    title: str = "",
     reference: Image.Image | None = None,
     image: Tensor | None = None,
     code: Tensor | None = None,
@@ -206,6 +212,7 @@ def make_result(
         record: see `make_record`.
         representation, outcome, problem: see `make_record`.
         name: what it is called where there are several.
+        title: what stands over its picture; by default model and layer.
         reference: the photo it belongs to, as a picture.
         image: the same on the canvas scale, `[1, C, h, w]`.
         code: the target where no reference leads to it, `[D, h, w]` or `[D]`.
@@ -220,6 +227,7 @@ def make_result(
     return Result(
         record=record,
         name=name,
+        title=title,
         headline=headline(record),
         image=as_picture(to_pixels(view, mean)),
         reference=reference,

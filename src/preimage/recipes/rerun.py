@@ -16,8 +16,9 @@ from preimage.models import adapters
 from preimage.models import catalogue as models
 from preimage.recipes.codes import load_code
 from preimage.recipes.inversion import invert
+from preimage.recipes.maximization import again as maximize_again
 from preimage.recipes.records import Observer, headline, name_of, versions
-from preimage.recipes.settings import Settings
+from preimage.recipes.settings import MaximizationSettings, SearchSettings, Settings
 from preimage.representations import Representation, representation
 from preimage.representations.catalogue import hand_crafted
 from preimage.search.result import RECORD, Result, load_record
@@ -59,7 +60,8 @@ def rerun(
     record = load_record(folder)
     _check_searched(folder, record)
     with _named(folder), _readable():
-        settings = Settings.from_dict(_part(record, "settings"))
+        kind = SETTINGS.get(str(record.get("task")), Settings)
+        settings = kind.from_dict(_part(record, "settings"))
         _check_numbers(settings)
         phi = _representation(record, trust)
         seed, restart = (_whole_number(record, key) for key in ("seed", "restart"))
@@ -78,9 +80,7 @@ def rerun(
     )
 
 
-Again = Callable[
-    [Path, Mapping[str, Any], Representation, Settings, int, Sequence[Observer]], Result
-]
+Again = Callable[[Path, Mapping[str, Any], Representation, Any, int, Sequence[Observer]], Result]
 
 
 def _invert(
@@ -97,8 +97,25 @@ def _invert(
     return result
 
 
-TASKS: dict[str, Again] = {"invert": _invert}
+def _maximize(
+    folder: Path,
+    record: Mapping[str, Any],
+    phi: Representation,
+    settings: MaximizationSettings,
+    seed: int,
+    callbacks: Sequence[Observer],
+) -> Result:
+    code = folder / CODE
+    with _readable():
+        weights = load_code(code) if code.is_file() else None
+        return maximize_again(phi, record, weights, settings, seed, callbacks)
+
+
+TASKS: dict[str, Again] = {"invert": _invert, "maximize": _maximize}
 """How each task is done once more: from the folder, its record and what was read from it."""
+
+SETTINGS: dict[str, type[SearchSettings]] = {"maximize": MaximizationSettings}
+"""Tasks whose settings are not an inversion's."""
 
 
 def _check_searched(folder: str | Path, record: Mapping[str, Any]) -> None:

@@ -1,25 +1,35 @@
-"""Settings of an inversion: frozen, saved whole with every result, read back for a rerun."""
+"""Settings of a search: frozen, saved whole with every result, read back for a rerun."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from preimage.energy import BoundedRange, Prior, TotalVariation
 from preimage.energy.energy import check_fidelity
 from preimage.errors import PreimageError, UsageError
-from preimage.search.canvases import Canvas, PixelCanvas, PyramidCanvas, SpectralCanvas
+from preimage.search.canvases import (
+    BlurredCanvas,
+    Canvas,
+    PhaseCanvas,
+    PixelCanvas,
+    PyramidCanvas,
+    SpectralCanvas,
+)
 from preimage.search.lbfgs import LBFGS
 from preimage.search.stages import Stage, scale_stages, total_iterations
 from preimage.search.starts import UniformNoise
 from preimage.search.step_rules import (
     Adam,
     Momentum,
+    NAdam,
     NormalizedMomentum,
     StepRule,
     WindowedAdaGrad,
 )
+from preimage.search.views import RandomViews
 
 KINDS: dict[str, type] = {
     kind.__name__: kind
@@ -27,33 +37,39 @@ KINDS: dict[str, type] = {
         PixelCanvas,
         PyramidCanvas,
         SpectralCanvas,
+        PhaseCanvas,
+        BlurredCanvas,
         UniformNoise,
         WindowedAdaGrad,
         NormalizedMomentum,
         Adam,
+        NAdam,
         Momentum,
         LBFGS,
         Stage,
+        RandomViews,
+        BoundedRange,
+        TotalVariation,
     )
 }
 """Dataclasses that may stand inside settings, by the `kind` they are saved under."""
 
 
+Own = TypeVar("Own", bound="SearchSettings")
+Check = tuple[str, str, bool]
+
+
 @dataclass(frozen=True)
-class Settings:
-    """Everything an inversion needs besides the code and the seed.
+class SearchSettings:
+    """What every search needs besides its target and its seed; each task adds its own.
 
     Attributes:
         preset: name of the preset these settings began as.
         fidelity: C of Eq. 1.
-        alpha, B: exponent and scale of the bounded range (Eq. 5).
-        beta, V: exponent and scale of TV^β.
         canvas, step_rule, stages: the search.
-        neighbourhood: side of the central square of cells that counts, or None for all.
-        channels: first and one past the last channel that counts, or None for all.
 
     Raises:
-        UsageError: if C or a prior's setting is out of range, or a part is not what it should be.
+        UsageError: if C is out of range, or a part is not what it should be.
     """
 
     preset: str
@@ -61,34 +77,22 @@ class Settings:
     canvas: Canvas
     step_rule: StepRule
     stages: tuple[Stage, ...]
-    alpha: float = 6.0
-    beta: float = 2.0
-    B: float = 80.0
-    V: float = 80.0 / 6.5
-    neighbourhood: int | None = None
-    channels: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         for name, wanted, good in self._checks():
             if not good:
                 raise UsageError(f"{name} must be {wanted}, got {getattr(self, name)!r}.")
         check_fidelity(self.fidelity)
-        # Made once here, because the priors refuse values out of range.
-        assert self.priors
 
-    def _checks(self) -> tuple[tuple[str, str, bool], ...]:
+    def _checks(self) -> tuple[Check, ...]:
         """Name of a part, what it must be, and whether it is: parts may come from a file."""
-        channels, stages = self.channels, self.stages
-        pair = isinstance(channels, tuple) and len(channels) == 2 and all(map(_whole, channels))
-        staged = isinstance(stages, tuple) and all(isinstance(s, Stage) for s in stages)
+        staged = isinstance(self.stages, tuple) and all(isinstance(s, Stage) for s in self.stages)
         return (
             ("preset", "a name", isinstance(self.preset, str)),
-            *((name, "a number", _number(getattr(self, name))) for name in NUMBERS),
+            ("fidelity", "a number", _number(self.fidelity)),
             ("canvas", "a canvas", isinstance(self.canvas, Canvas)),
             ("step_rule", "a step rule", isinstance(self.step_rule, StepRule)),
-            ("stages", "one or more stages", staged and bool(stages)),
-            ("neighbourhood", "a whole number", _whole(self.neighbourhood, optional=True)),
-            ("channels", "two whole numbers (first, one past the last)", channels is None or pair),
+            ("stages", "one or more stages", staged and bool(self.stages)),
         )
 
     @property
@@ -106,15 +110,7 @@ class Settings:
         """Radius of the hard ball (Eq. 6), or None where the canvas bounds colours otherwise."""
         return self.canvas.B_plus if isinstance(self.canvas, PixelCanvas) else None
 
-    @property
-    def priors(self) -> tuple[Prior, ...]:
-        """The natural image prior of Eq. 1."""
-        return (
-            BoundedRange(alpha=self.alpha, B=self.B),
-            TotalVariation(beta=self.beta, V=self.V),
-        )
-
-    def scaled_to(self, iterations: int) -> Settings:
+    def scaled_to(self: Own, iterations: int) -> Own:
         """The same settings with the stages scaled to a total of iterations."""
         return replace(self, stages=scale_stages(self.stages, iterations))
 
@@ -123,21 +119,94 @@ class Settings:
         derived = {"jitter": self.jitter, "B_plus": self.B_plus, "iterations": self.iterations}
         return {**_plain(self), **derived}
 
-    @staticmethod
-    def from_dict(record: Mapping[str, Any]) -> Settings:
+    @classmethod
+    def from_dict(cls: type[Own], record: Mapping[str, Any]) -> Own:
         """Settings from `to_dict`.
 
         Raises:
             PreimageError: if something in them is unknown or out of range.
         """
         try:
-            values = {field.name: _built(record[field.name]) for field in fields(Settings)}
-            return Settings(**values)
+            values = {field.name: _built(record[field.name]) for field in fields(cls)}
+            return cls(**values)
         except (KeyError, TypeError, ValueError, AttributeError, UsageError) as error:
             raise PreimageError(f"these settings are not from this version: {error}") from error
 
 
-NUMBERS = ("fidelity", "alpha", "beta", "B", "V")
+@dataclass(frozen=True)
+class Settings(SearchSettings):
+    """Everything an inversion needs besides the code and the seed.
+
+    Attributes:
+        alpha, B: exponent and scale of the bounded range (Eq. 5).
+        beta, V: exponent and scale of TV^β.
+        neighbourhood: side of the central square of cells that counts, or None for all.
+        channels: first and one past the last channel that counts, or None for all.
+
+    Raises:
+        UsageError: as for `SearchSettings`, or if a prior's setting is out of range.
+    """
+
+    alpha: float = 6.0
+    beta: float = 2.0
+    B: float = 80.0
+    V: float = 80.0 / 6.5
+    neighbourhood: int | None = None
+    channels: tuple[int, int] | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        # Made once here, because the priors refuse values out of range.
+        assert self.priors
+
+    def _checks(self) -> tuple[Check, ...]:
+        channels = self.channels
+        pair = isinstance(channels, tuple) and len(channels) == 2 and all(map(_whole, channels))
+        return (
+            *super()._checks(),
+            *((name, "a number", _number(getattr(self, name))) for name in NUMBERS),
+            ("neighbourhood", "a whole number", _whole(self.neighbourhood, optional=True)),
+            ("channels", "two whole numbers (first, one past the last)", channels is None or pair),
+        )
+
+    @property
+    def priors(self) -> tuple[Prior, ...]:
+        """The natural image prior of Eq. 1."""
+        return (
+            BoundedRange(alpha=self.alpha, B=self.B),
+            TotalVariation(beta=self.beta, V=self.V),
+        )
+
+
+@dataclass(frozen=True)
+class MaximizationSettings(SearchSettings):
+    """Everything a maximization needs besides what is maximized and the seed.
+
+    Attributes:
+        priors: R of Eq. 1, each with its own settings; none is allowed.
+        views: random transformations of what the network sees, or None.
+        diversity: weight of the term that pushes restarts apart, 0 for none.
+
+    Raises:
+        UsageError: as for `SearchSettings`, or if the diversity is negative.
+    """
+
+    priors: tuple[Prior, ...] = ()
+    views: RandomViews | None = None
+    diversity: float = 0.0
+
+    def _checks(self) -> tuple[Check, ...]:
+        prior = isinstance(self.priors, tuple) and all(isinstance(p, Prior) for p in self.priors)
+        diverse = _number(self.diversity) and 0 <= self.diversity < math.inf
+        return (
+            *super()._checks(),
+            ("priors", "a list of priors", prior),
+            ("views", "random views", isinstance(self.views, RandomViews | None)),
+            ("diversity", "a number of at least 0", diverse),
+        )
+
+
+NUMBERS = ("alpha", "beta", "B", "V")
 
 
 def _number(value: Any) -> bool:
@@ -150,7 +219,7 @@ def _whole(value: Any, optional: bool = False) -> bool:
 
 def _plain(value: Any) -> Any:
     """Nested dataclasses as dicts with their kind, by which `_built` finds them again."""
-    if isinstance(value, Settings):
+    if isinstance(value, SearchSettings):
         return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
     if hasattr(value, "__dataclass_fields__"):
         kind = type(value).__name__

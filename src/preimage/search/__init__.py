@@ -1,6 +1,13 @@
 """Canvases, step rules, stages and the one loop that uses them."""
 
-from preimage.search.canvases import Canvas, PixelCanvas, PyramidCanvas, SpectralCanvas
+from preimage.search.canvases import (
+    BlurredCanvas,
+    Canvas,
+    PhaseCanvas,
+    PixelCanvas,
+    PyramidCanvas,
+    SpectralCanvas,
+)
 from preimage.search.lbfgs import LBFGS
 from preimage.search.minimise import Outcome, Snapshot, minimise
 from preimage.search.result import Result
@@ -9,20 +16,26 @@ from preimage.search.starts import UniformNoise
 from preimage.search.step_rules import (
     Adam,
     Momentum,
+    NAdam,
     NormalizedMomentum,
     StepRule,
     WindowedAdaGrad,
 )
+from preimage.search.views import RandomViews
 
 __all__ = [
     "LBFGS",
     "Adam",
+    "BlurredCanvas",
     "Canvas",
     "Momentum",
+    "NAdam",
     "NormalizedMomentum",
     "Outcome",
+    "PhaseCanvas",
     "PixelCanvas",
     "PyramidCanvas",
+    "RandomViews",
     "Result",
     "Snapshot",
     "SpectralCanvas",

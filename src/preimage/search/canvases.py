@@ -15,17 +15,28 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import pairwise
 
+import numpy as np
 import torch
 from scipy import fft as scipy_fft
 from torch import Tensor
 from torch.nn import functional
 
 from preimage.errors import UsageError, nearest
+from preimage.images import squared_length
 from preimage.search.projections import project_ball_
 from preimage.search.starts import UniformNoise, seeded
 
 LUCID_COLOUR = ((0.26, 0.09, 0.02), (0.27, 0.00, -0.05), (0.27, -0.09, 0.03))
 """Square root of the colour covariance of ImageNet photos, as published with Lucid (Olah 2017)."""
+
+PHOTO_FREQUENCIES = (1 / 224, 1 / 112, 1 / 64, 1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2)
+PHOTO_MAGNITUDES = (
+    (352.0, 187.0, 91.1, 37.9, 15.2, 6.21, 2.59, 0.991),
+    (307.0, 152.0, 76.5, 32.5, 12.3, 4.41, 1.63, 0.825),
+    (286.0, 151.0, 78.0, 33.4, 13.6, 5.74, 2.22, 1.14),
+)
+"""Mean magnitude of photos' orthonormal Fourier transform at these frequencies (cycles a pixel),
+one row for each decorrelated colour; `benchmarks/photo_spectrum.py` made it from 200 photos."""
 
 
 class Canvas(ABC):
@@ -40,7 +51,9 @@ class Canvas(ABC):
         """The image `[N, C, H, W]` on the canvas scale."""
 
     @abstractmethod
-    def pull_back(self, gradient: Tensor, image: Tensor, mean: Sequence[float]) -> Tensor:
+    def pull_back(
+        self, gradient: Tensor, image: Tensor, mean: Sequence[float], parameters: Tensor
+    ) -> Tensor:
         """Gradient with respect to the parameters from the one with respect to the image."""
 
     def constrain_(self, parameters: Tensor) -> None:  # noqa: B027
@@ -65,7 +78,9 @@ class PixelCanvas(Canvas):
     def render(self, parameters: Tensor, shape: Sequence[int], mean: Sequence[float]) -> Tensor:
         return parameters
 
-    def pull_back(self, gradient: Tensor, image: Tensor, mean: Sequence[float]) -> Tensor:
+    def pull_back(
+        self, gradient: Tensor, image: Tensor, mean: Sequence[float], parameters: Tensor
+    ) -> Tensor:
         return gradient
 
     def constrain_(self, parameters: Tensor) -> None:
@@ -83,13 +98,19 @@ def _spectrum(plane: tuple[int, int], exponent: float, device: torch.device) -> 
 
 
 @lru_cache(maxsize=16)
+def _columns(width: int, device: torch.device) -> Tensor:
+    """How often the half-plane of `rfft2` stands for each of its columns."""
+    columns = torch.full((width // 2 + 1,), 2.0, device=device)
+    columns[0] = 1.0
+    if width % 2 == 0:
+        columns[-1] = 1.0
+    return columns
+
+
+@lru_cache(maxsize=16)
 def _adjoint_spectrum(plane: tuple[int, int], exponent: float, device: torch.device) -> Tensor:
     """The spectrum with every column counted as often as the half-plane stands for it."""
-    columns = torch.full((plane[1] // 2 + 1,), 2.0, device=device)
-    columns[0] = 1.0
-    if plane[1] % 2 == 0:
-        columns[-1] = 1.0
-    return _spectrum(plane, exponent, device) * columns
+    return _spectrum(plane, exponent, device) * _columns(plane[1], device)
 
 
 @lru_cache(maxsize=16)
@@ -159,35 +180,22 @@ class SpectralCanvas(Canvas):
                 f"got {self.exponent:g} and {self.amplitude:g}."
             )
 
-    def plane(self, shape: Sequence[int]) -> tuple[int, int]:
-        """Height and width of the transform: the next sizes without large prime factors."""
-        height, width = (scipy_fft.next_fast_len(int(n), real=True) for n in shape[-2:])
-        return height, width
-
     def start(self, shape: Sequence[int], seeds: Sequence[int]) -> Tensor:
-        height, width = self.plane(shape)
+        height, width = fast_plane(shape)
         size = (shape[0], height, width // 2 + 1, 2)
         draws = [torch.randn(*size, generator=generator) for generator in seeded(seeds)]
         return torch.stack(draws).mul_(self.amplitude)
 
     def render(self, parameters: Tensor, shape: Sequence[int], mean: Sequence[float]) -> Tensor:
-        plane = self.plane(shape)
-        spectrum = _spectrum(plane, self.exponent, parameters.device)
+        spectrum = _spectrum(fast_plane(shape), self.exponent, parameters.device)
         coefficients = torch.view_as_complex(parameters) * spectrum
-        full = torch.fft.irfft2(coefficients, s=plane, norm="ortho")
-        x = full[..., : shape[-2], : shape[-1]]
-        basis = _colour_basis(int(shape[0]), parameters.device)
-        z = (basis @ x.flatten(2)).view(-1, *shape)
-        return RANGES[self.range][0](z, _colour(tuple(mean), z.dtype, z.device))
+        return _image_of(coefficients, shape, mean, self.range)
 
-    def pull_back(self, gradient: Tensor, image: Tensor, mean: Sequence[float]) -> Tensor:
-        colour = _colour(tuple(mean), image.dtype, image.device)
-        gradient = RANGES[self.range][1](gradient, image, colour)
-        channels, plane = image.shape[1], self.plane(image.shape)
-        decorrelated = _colour_basis(channels, image.device).T @ gradient.flatten(2)
-        # The transform pads with zeros up to the plane: the adjoint of the crop.
-        spectrum = torch.fft.rfft2(decorrelated.view_as(gradient), s=plane, norm="ortho")
-        spectrum *= _adjoint_spectrum(plane, self.exponent, image.device)
+    def pull_back(
+        self, gradient: Tensor, image: Tensor, mean: Sequence[float], parameters: Tensor
+    ) -> Tensor:
+        spectrum = _coefficients_of(gradient, image, mean, self.range)
+        spectrum *= _adjoint_spectrum(fast_plane(image.shape), self.exponent, image.device)
         return torch.view_as_real(spectrum)
 
 
@@ -235,7 +243,9 @@ class PyramidCanvas(Canvas):
             image = functional.interpolate(image, size=finer.shape[-2:], mode="bilinear") + finer
         return image
 
-    def pull_back(self, gradient: Tensor, image: Tensor, mean: Sequence[float]) -> Tensor:
+    def pull_back(
+        self, gradient: Tensor, image: Tensor, mean: Sequence[float], parameters: Tensor
+    ) -> Tensor:
         parts = [gradient.flatten(1)]
         sizes = _levels(*image.shape[-2:])
         for finer, coarser in pairwise(sizes):
@@ -253,6 +263,155 @@ def _levels(height: int, width: int) -> tuple[tuple[int, int], ...]:
     while min(sizes[-1]) > COARSEST:
         sizes.append((-(-sizes[-1][0] // 2), -(-sizes[-1][1] // 2)))
     return tuple(sizes)
+
+
+@lru_cache(maxsize=16)
+def _photo_spectrum(plane: tuple[int, int], channels: int, device: torch.device) -> Tensor:
+    """Mean magnitude of photos' coefficients on the half-plane of `rfft2`, `[C, H, W/2 + 1]`."""
+    frequency = np.hypot(np.fft.fftfreq(plane[0])[:, None], np.fft.rfftfreq(plane[1])[None, :])
+    known = np.log(PHOTO_FREQUENCIES)
+    logs = np.log(np.maximum(frequency, 1 / max(plane)))
+    rows = PHOTO_MAGNITUDES if channels == 3 else PHOTO_MAGNITUDES[:1] * channels
+    magnitude = [np.exp(np.interp(logs, known, np.log(row))) for row in rows]
+    return torch.tensor(np.array(magnitude), dtype=torch.get_default_dtype(), device=device)
+
+
+@dataclass(frozen=True)
+class PhaseCanvas(Canvas):
+    """Fourier phases alone: the magnitudes are those of photos (MACO, Fel et al. 2023).
+
+    x = range(A · irfft2(contrast · m(f) · exp(iφ)) / 4), m the mean over photos
+
+    Unlike `SpectralCanvas`, which may put any energy at any frequency, it needs no prior: its
+    spectrum cannot leave that of photos. Here m is a mean over directions too.
+
+    Attributes:
+        contrast: factor on the magnitudes.
+        range: as for `SpectralCanvas`.
+
+    Raises:
+        UsageError: if the contrast is not a positive number, or the range is unknown.
+    """
+
+    contrast: float = 1.0
+    range: str = "sigmoid"
+
+    def __post_init__(self) -> None:
+        if self.range not in RANGES:
+            raise UsageError(f"there is no range {self.range!r}; {nearest(self.range, RANGES)}")
+        if not (math.isfinite(self.contrast) and self.contrast > 0):
+            raise UsageError(f"contrast must be a positive number, got {self.contrast:g}.")
+
+    def start(self, shape: Sequence[int], seeds: Sequence[int]) -> Tensor:
+        height, width = fast_plane(shape)
+        size = (shape[0], height, width // 2 + 1)
+        draws = [torch.rand(*size, generator=generator) for generator in seeded(seeds)]
+        return torch.stack(draws).mul_(2 * math.pi).sub_(math.pi)
+
+    def _magnitude(self, shape: Sequence[int], device: torch.device) -> Tensor:
+        spectrum = _photo_spectrum(fast_plane(shape), int(shape[-3]), device)
+        return self.contrast * spectrum
+
+    def render(self, parameters: Tensor, shape: Sequence[int], mean: Sequence[float]) -> Tensor:
+        magnitude = self._magnitude(shape, parameters.device).expand_as(parameters)
+        return _image_of(torch.polar(magnitude, parameters), shape, mean, self.range)
+
+    def pull_back(
+        self, gradient: Tensor, image: Tensor, mean: Sequence[float], parameters: Tensor
+    ) -> Tensor:
+        g = _coefficients_of(gradient, image, mean, self.range)
+        # ∂/∂φ of m·exp(iφ) is m·i·exp(iφ).
+        along: Tensor = g.imag * parameters.cos() - g.real * parameters.sin()
+        columns = _columns(fast_plane(image.shape)[1], image.device)
+        along *= self._magnitude(image.shape, image.device) * columns
+        return along
+
+
+@dataclass(frozen=True)
+class BlurredCanvas(Canvas):
+    """Pixels seen through a blur, the faintest of them held at the mean colour.
+
+    x = G_σ ∗ p,  p(v,u) ← 0 where ‖p(v,u)‖ is below its `clipped` quantile
+
+    The blur and the small-norm clipping of Yosinski et al. (2015). There the image itself is
+    blurred after some of the steps; here every step passes through the blur.
+
+    Attributes:
+        sigma: σ, standard deviation of the blur in pixels.
+        clipped: fraction of the pixels that stays at the mean colour.
+        noise: the start.
+
+    Raises:
+        UsageError: if a value is out of range.
+    """
+
+    sigma: float = 1.0
+    clipped: float = 0.0
+    noise: UniformNoise = field(default_factory=UniformNoise)
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.sigma) and self.sigma > 0):
+            raise UsageError(f"the blur's sigma must be a positive number, got {self.sigma:g}.")
+        if not 0 <= self.clipped < 1:
+            raise UsageError(f"clipped must be a fraction below 1, got {self.clipped:g}.")
+
+    def start(self, shape: Sequence[int], seeds: Sequence[int]) -> Tensor:
+        return self.noise.draw(shape, seeded(seeds))
+
+    def render(self, parameters: Tensor, shape: Sequence[int], mean: Sequence[float]) -> Tensor:
+        return _blur(parameters, self.sigma)
+
+    def pull_back(
+        self, gradient: Tensor, image: Tensor, mean: Sequence[float], parameters: Tensor
+    ) -> Tensor:
+        # Symmetric, with zeros around: its own adjoint.
+        return _blur(gradient, self.sigma)
+
+    def constrain_(self, parameters: Tensor) -> None:
+        norms = squared_length(parameters)
+        rank = int(self.clipped * norms[0].numel())
+        if rank > 0:
+            least = norms.flatten(1).kthvalue(rank).values.view(-1, 1, 1, 1)
+            parameters.mul_(norms > least)
+
+
+def _blur(image: Tensor, sigma: float) -> Tensor:
+    """Gaussian blur of every channel, down and across; beyond the border lie zeros."""
+    reach = math.ceil(3 * sigma)
+    at = torch.arange(-reach, reach + 1, dtype=image.dtype, device=image.device)
+    kernel = torch.exp(-0.5 * (at / sigma) ** 2)
+    kernel = (kernel / kernel.sum()).expand(image.shape[1], 1, -1)
+    groups = image.shape[1]
+    down = torch.nn.functional.conv2d(image, kernel[..., None], padding=(reach, 0), groups=groups)
+    return torch.nn.functional.conv2d(down, kernel[..., None, :], padding=(0, reach), groups=groups)
+
+
+def fast_plane(shape: Sequence[int]) -> tuple[int, int]:
+    """Height and width of the transform: the next sizes without large prime factors."""
+    height, width = (scipy_fft.next_fast_len(int(n), real=True) for n in shape[-2:])
+    return height, width
+
+
+def _image_of(
+    coefficients: Tensor, shape: Sequence[int], mean: Sequence[float], range: str
+) -> Tensor:
+    """The image with these Fourier coefficients of its decorrelated colours."""
+    full = torch.fft.irfft2(coefficients, s=fast_plane(shape), norm="ortho")
+    x = full[..., : shape[-2], : shape[-1]]
+    basis = _colour_basis(int(shape[0]), x.device)
+    z = (basis @ x.flatten(2)).view(-1, *shape)
+    return RANGES[range][0](z, _colour(tuple(mean), z.dtype, z.device))
+
+
+def _coefficients_of(gradient: Tensor, image: Tensor, mean: Sequence[float], range: str) -> Tensor:
+    """Adjoint of `_image_of`'s derivative, but for how often each column counts."""
+    colour = _colour(tuple(mean), image.dtype, image.device)
+    gradient = RANGES[range][1](gradient, image, colour)
+    decorrelated = _colour_basis(image.shape[1], image.device).T @ gradient.flatten(2)
+    # The transform pads with zeros up to the plane: the adjoint of the crop.
+    plane = fast_plane(image.shape)
+    spectrum: Tensor = torch.fft.rfft2(decorrelated.view_as(gradient), s=plane, norm="ortho")
+    return spectrum
 
 
 @lru_cache(maxsize=16)

@@ -16,6 +16,7 @@ from preimage.search.jitter import Views
 from preimage.search.stages import Stage, total_iterations
 from preimage.search.starts import seeded
 from preimage.search.step_rules import StepRule
+from preimage.search.views import RandomViews
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ def minimise(
     step_rule: StepRule,
     seeds: Sequence[int] = (0,),
     view: int | tuple[int, int] | None = None,
+    views: RandomViews | None = None,
     start: Tensor | None = None,
     callbacks: Sequence[Callable[[Snapshot], None]] = (),
 ) -> Outcome:
@@ -81,6 +83,8 @@ def minimise(
         seeds: one whole number per problem.
         view: side (or height and width) of what the representation sees; by default its own
             input size.
+        views: random transformations of that view, over which the loss is averaged; by default
+            the representation sees the view itself.
         start: parameters to start from, `[N, ...]`; by default the canvas draws them.
         callbacks: called after every iteration with a `Snapshot`.
 
@@ -92,7 +96,7 @@ def minimise(
         >>> outcome = minimise(energy, canvas=PixelCanvas(), stages=[Stage(300)],
         ...                    step_rule=Adam(2.0))                          # doctest: +SKIP
     """
-    loop = _Loop(energy, canvas, stages, step_rule, seeds, view, start)
+    loop = _Loop(energy, canvas, stages, step_rule, seeds, view, views, start)
     began = time.perf_counter()
     for stage in stages:
         loop.run(stage, callbacks)
@@ -110,6 +114,7 @@ class _Loop:
         step_rule: StepRule,
         seeds: Sequence[int],
         view: int | tuple[int, int] | None,
+        random_views: RandomViews | None,
         start: Tensor | None,
     ) -> None:
         phi = energy.representation
@@ -125,9 +130,11 @@ class _Loop:
         self.shape = (phi.channels, height + margin, width + margin)
         self.mean = phi.mean
         self.views = Views(self.shape[1:], (height, width))
-        # The start and the jitter have generators of their own, so that a longer start or another
-        # canvas does not shift the jitter.
+        # The start, the jitter and the views have generators of their own, so that a longer start
+        # or another canvas does not shift the jitter.
         self.jitter = seeded([seed + 2**32 for seed in seeds])
+        self.random_views = random_views
+        self.chances = seeded([seed + 2**33 for seed in seeds])
         parameters = canvas.start(self.shape, seeds) if start is None else start.clone()
         self.parameters = parameters.to(device)
         canvas.constrain_(self.parameters)
@@ -146,7 +153,7 @@ class _Loop:
             self.iteration += 1
             for callback in callbacks:
                 callback(Snapshot(self.iteration, self.total, terms, image))
-            gradient = self.canvas.pull_back(gradient, image, self.mean)
+            gradient = self.canvas.pull_back(gradient, image, self.mean, self.parameters)
             self.step_rule.step_(
                 self.parameters, gradient, terms[:, 0], stage.rate_at(i), self.state
             )
@@ -155,9 +162,15 @@ class _Loop:
 
     def _evaluate(self, image: Tensor, places: list[list[int]]) -> tuple[Tensor, Tensor]:
         """Terms at this image, `[N, terms]`, and the gradient with respect to it."""
-        loss, view_gradient = self.energy.loss_and_gradient(self.views.crop(image, places))
+        loss, view_gradient = self._look(self.views.crop(image, places))
         gradient = self.views.paste(view_gradient, places, self.shape)
         return self.energy.stack(loss, self.energy.add_gradient(image, gradient)), gradient
+
+    def _look(self, view: Tensor) -> tuple[Tensor, Tensor]:
+        """ℓ of each problem and C·∂ℓ/∂view, averaged over random views where there are any."""
+        if self.random_views is None:
+            return self.energy.loss_and_gradient(view)
+        return self.random_views.mean(self.energy.loss_and_gradient, view, self.chances)
 
     def _check_finite(self) -> None:
         good = torch.isfinite(self.trace[: self.iteration, :, 0]).all(1)

@@ -42,6 +42,7 @@ class Result:
         code: the target code; saved where there is no reference to compute it from.
         displayed: reference and pre-image as the figure shows them, if not as they are.
         drawing: the target code as a picture, for the figure, where codes are drawn by custom.
+        title: what stands over the picture in the figure; empty for model and layer.
     """
 
     record: Mapping[str, Any]
@@ -55,6 +56,7 @@ class Result:
     code: np.ndarray | None = None
     displayed: tuple[Image.Image, ...] = field(default=(), repr=False)
     drawing: Image.Image | None = field(default=None, repr=False)
+    title: str = ""
 
     @property
     def relative_error(self) -> float:
@@ -73,7 +75,7 @@ class Result:
         shown = self.displayed or tuple(p for p in (self.reference, self.image) if p is not None)
         representation = self.record["representation"]
         words = (representation["model"], representation["layer"], self.record.get("method"))
-        title = " ".join(word for word in words if word)
+        title = self.title or " ".join(word for word in words if word)
         caption = " ".join(self.headline)
         if stretched:
             caption += ", contrast stretched"
@@ -240,6 +242,16 @@ def folder_names(results: Sequence[Result]) -> list[str]:
     return names
 
 
+MOSAIC_FROM, MOSAIC_COLUMNS, MOSAIC_TILE = 16, 8, 120
+"""More pictures than this, each by itself, make a mosaic of small tiles."""
+
+
+def mosaic(tiles: Sequence[Tile]) -> Image.Image:
+    """Small tiles side by side, as many channels are looked at."""
+    columns = min(MOSAIC_COLUMNS, len(tiles))
+    return contact_sheet(tiles, columns=columns, tile_height=MOSAIC_TILE)
+
+
 def sheet_of(results: Sequence[Result]) -> Image.Image:
     """All results in one picture, each reference and drawn code once before its pre-images."""
     tiles: list[Tile] = []
@@ -250,6 +262,8 @@ def sheet_of(results: Sequence[Result]) -> Image.Image:
             tiles.extend(given)
             shown.add(id(result.reference))
         tiles.append(found)
+    if len(tiles) > MOSAIC_FROM and len(tiles) == len(results):
+        return mosaic(tiles)
     # Rows of whole groups where each image has one pre-image.
     across = 4 if results[0].drawing is None else 3
     return contact_sheet(tiles, columns=min(across, len(tiles)))

@@ -120,6 +120,41 @@ class Adam(StepRule):
 
 
 @dataclass(frozen=True)
+class NAdam(StepRule):
+    """Adam with Nesterov's momentum (Dozat 2016), without its warm-up of β₁.
+
+    Unlike `Adam`, a step already follows the momentum that the next step will have:
+    m̂ = β₁·m/(1−β₁ᵗ⁺¹) + (1−β₁)·g/(1−β₁ᵗ) in place of m/(1−β₁ᵗ).
+
+    Attributes:
+        rate, beta1, beta2, epsilon: as for `Adam`.
+    """
+
+    rate: float
+    beta1: float = 0.9
+    beta2: float = 0.999
+    epsilon: float = 1e-12
+
+    def begin(self, parameters: Tensor) -> State:
+        return _moments(parameters)
+
+    def step_(
+        self, parameters: Tensor, gradient: Tensor, energy: Tensor, rate: float, state: State
+    ) -> None:
+        state["t"] += 1
+        t, length = state["t"], self.rate * rate
+        second = 1 - self.beta2**t
+        m, v, root = state["m"], state["v"], state["root"]
+        m.lerp_(gradient, 1 - self.beta1)
+        v.mul_(self.beta2).addcmul_(gradient, gradient, value=1 - self.beta2)
+        torch.sqrt(v, out=root).add_(self.epsilon)
+        ahead = self.beta1 / (1 - self.beta1 ** (t + 1))
+        parameters.addcdiv_(m, root, value=-length * second**0.5 * ahead)
+        now = (1 - self.beta1) / (1 - self.beta1**t)
+        parameters.addcdiv_(gradient, root, value=-length * second**0.5 * now)
+
+
+@dataclass(frozen=True)
 class NormalizedMomentum(StepRule):
     """Each coordinate's gradient is normalized first, then averaged into a momentum.
 

@@ -1,0 +1,323 @@
+"""`preimage maximize`."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from preimage.cli import console, options
+from preimage.cli.invert import check_places, write_film
+from preimage.errors import UsageError
+from preimage.files import printable
+
+if TYPE_CHECKING:
+    from preimage.gallery.movie import Recorder
+    from preimage.recipes.objectives import Objective
+    from preimage.representations import Representation
+    from preimage.search import Result
+
+MOST_CHANNELS = 100_000
+
+
+def channel_list(
+    ctx: click.Context, param: click.Parameter, value: str | None
+) -> tuple[int, ...] | None:
+    """Channels as `12`, `3,7,12`, `0:64` or a mixture."""
+    if value is None:
+        return None
+    found: list[int] = []
+    for part in value.split(","):
+        ends = re.fullmatch(r"\s*(\d{1,9})(?::(\d{1,9}))?\s*", part)
+        first, stop = (int(ends[1]), int(ends[2] or int(ends[1]) + 1)) if ends else (0, 0)
+        if first >= stop or stop - first > MOST_CHANNELS:
+            message = f"expected channels as 12, 3,7,12 or 0:64, got {value}."
+            raise click.BadParameter(message, ctx, param)
+        found += range(first, stop)
+    return tuple(dict.fromkeys(found))
+
+
+def position_pair(
+    ctx: click.Context, param: click.Parameter, value: str | None
+) -> tuple[int, int] | None:
+    """A cell as `ROW,COLUMN`."""
+    if value is None:
+        return None
+    parts = re.fullmatch(r"(\d{1,6}),(\d{1,6})", value)
+    if not parts:
+        raise click.BadParameter(f"expected ROW,COLUMN from 0, got {value}.", ctx, param)
+    return int(parts[1]), int(parts[2])
+
+
+@click.command(cls=options.Heavy, short_help="Find images that a channel or a class answers to.")
+@options.network
+@click.option(
+    "--channels",
+    metavar="A:B",
+    callback=channel_list,
+    help="Channels by number, each by itself: 12, 3,7,12 or 0:64.",
+)
+@click.option(
+    "--position",
+    metavar="ROW,COLUMN",
+    callback=position_pair,
+    help="Cell of the channels' maps. Default: the central one.",
+)
+@click.option(
+    "--label",
+    "labels",
+    metavar="NAME",
+    multiple=True,
+    help="A class by its name or number; may be given several times.",
+)
+@click.option(
+    "--objective",
+    metavar="SUM",
+    help="A sum of channels or quoted class names: '12 - 0.5*7', '12@3,4', "
+    '\'"goose" - "black swan"\'.',
+)
+@click.option(
+    "--direction",
+    metavar="FILE.npy",
+    type=options.FILE,
+    help="A direction in the code: a weight for every channel.",
+)
+@click.option(
+    "--preset",
+    metavar="best|paper|simonyan|yosinski|olah|maco",
+    default="best",
+    show_default=True,
+    help="Canvas, views and priors to begin with; the options below replace single ones.",
+)
+@click.option(
+    "--fidelity",
+    metavar="C",
+    type=float,
+    callback=options.at_least(0),
+    help="Weight of the activation against the image prior. Default: the preset's.",
+)
+@click.option(
+    "--iterations",
+    metavar="N",
+    type=options.Whole(min=1),
+    help="Total; the preset's stages are scaled to it.",
+)
+@click.option(
+    "--jitter",
+    metavar="T",
+    type=options.Whole(min=1),
+    help="Shift the view by up to T-1 pixels. Default: the preset's.",
+)
+@click.option(
+    "--restarts",
+    metavar="R",
+    type=options.Whole(min=1),
+    default=1,
+    show_default=True,
+    help="Images of each objective, from seed N, N+1 ...",
+)
+@click.option(
+    "--diversity",
+    metavar="W",
+    type=float,
+    callback=options.at_least(0),
+    help="Weight of a term that pushes restarts apart; 1 is a good first try.",
+)
+@click.option(
+    "--photos",
+    metavar="DIR",
+    type=options.FILE,
+    help="Measure the largest activations (M of Eq. 9) on these photos; kept for next time.",
+)
+@click.option(
+    "--layout",
+    metavar="batch|canvas",
+    type=click.Choice(["batch", "canvas"]),
+    default="batch",
+    show_default=True,
+    help="canvas: many channels on one large canvas, as in the paper; faster.",
+)
+@click.option(
+    "--movie", metavar="FILE.gif", type=options.FILE, help="Also write an animation of the search."
+)
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Write each result into --out as soon as it is found, and leave out those that are there.",
+)
+@options.out_folder("preimage-out/OBJECTIVE-MODEL-LAYER; with --json, nothing is written")
+@options.seed
+@options.device
+@options.as_json
+def maximize(
+    *,
+    model: str,
+    layer: str | None,
+    channels: tuple[int, ...] | None,
+    position: tuple[int, int] | None,
+    labels: tuple[str, ...],
+    objective: str | None,
+    direction: Path | None,
+    preset: str,
+    restarts: int,
+    photos: Path | None,
+    layout: str,
+    movie: Path | None,
+    resume: bool,
+    out: Path | None,
+    overwrite: bool,
+    seed: int,
+    device: str,
+    as_json: bool,
+    **overrides: Any,
+) -> None:
+    """Find images that a channel, a class or a direction of a layer answers to most.
+
+    Each image starts from noise and grows whatever the network looks for. The activation is
+    compared with the largest on photos (`preimage stats`).
+
+    \b
+    Examples:
+      preimage maximize --label "tree frog"
+      preimage maximize --label goose --restarts 4 --diversity 1
+      preimage maximize --model alexnet --layer conv5 --channels 0:64 --layout canvas
+      preimage maximize --layer block11 --objective "12 - 0.5*7"
+    """
+    given = [channels is not None, bool(labels), objective is not None, direction is not None]
+    if sum(given) != 1:
+        raise UsageError(
+            "expected one of --channels, --label, --objective and --direction: "
+            f"what is to be maximized; got {sum(given) or 'none'}."
+        )
+    if position is not None and channels is None:
+        raise UsageError("--position goes with --channels; in an --objective write 12@3,4.")
+    if resume and (out is None or overwrite or movie is not None):
+        raise UsageError("--resume goes with --out DIR, and without --overwrite and --movie.")
+    layer = _check_layer(model, layer, bool(labels))
+    check_places(None if resume else out, movie, overwrite)
+
+    from preimage.recipes import maximize as search
+    from preimage.recipes.maxima import measure
+    from preimage.recipes.maximization import BATCH
+    from preimage.representations import representation
+    from preimage.search.result import save_all
+
+    phi = representation(model, layer).to(options.chosen_device(device))
+    wanted = _objectives(channels, position, labels, objective, direction)
+    if movie is not None and len(wanted) * restarts > BATCH and layout == "batch":
+        raise UsageError(f"--movie shows at most {BATCH} images at once; choose fewer channels.")
+    maxima = None if photos is None else measure(phi, photos)
+    chosen: dict[str, Any] = {
+        "maxima": maxima,
+        "layout": layout,
+        "seed": seed,
+        "restarts": restarts,
+    }
+    if resume:
+        assert out is not None  # checked above
+        with console.watching(f"{phi.name}") as bars:
+            records = _resumed(out, phi, wanted, preset, overrides, callbacks=bars, **chosen)
+        _print_resumed(records, out, as_json)
+        return
+    recorders = [] if movie is None else [_recorder(phi, layout)]
+    with console.watching(f"{phi.name}") as bars:
+        found = search(
+            phi,
+            wanted,
+            preset=preset,
+            callbacks=[*bars, *recorders],
+            **chosen,
+            **overrides,
+        )
+    results = found if isinstance(found, list) else [found]
+    film = _film(recorders[0], results, layout) if recorders else None
+    place = None
+    if out is not None or not as_json:
+        words = (_words(wanted, labels), phi.model, phi.layer)
+        place = save_all(results, options.free_folder(*words) if out is None else out, overwrite)
+    if movie is not None and film is not None:
+        write_film(film, movie)
+    if as_json:
+        console.print_records([result.record for result in results])
+    else:
+        console.print_results(results, str(place))
+
+
+def _check_layer(model: str, layer: str | None, labelled: bool) -> str:
+    """The layer; of class scores where a class is asked for and no layer is given."""
+    from preimage.models import catalogue as models
+    from preimage.representations.catalogue import hand_crafted
+
+    if hand_crafted(model) is not None:
+        raise UsageError(f"{model} has no channels to maximize one by one: choose a network.")
+    if layer is None and labelled:
+        layer = models.resolve(model).architecture.scores
+    return options.check_layer(model, layer)
+
+
+def _objectives(
+    channels: tuple[int, ...] | None,
+    position: tuple[int, int] | None,
+    labels: tuple[str, ...],
+    objective: str | None,
+    direction: Path | None,
+) -> list[Objective]:
+    from preimage.recipes.codes import load_code
+    from preimage.recipes.objectives import Channel, Direction, Label, parse
+
+    if channels is not None:
+        return [Channel(channel, position) for channel in channels]
+    if direction is not None:
+        return [Direction(load_code(direction))]
+    if objective is not None:
+        return [parse(objective)]
+    return [Channel(int(each)) if each.isdecimal() else Label(each) for each in labels]
+
+
+def _resumed(
+    out: Path,
+    phi: Representation,
+    wanted: list[Objective],
+    preset: str,
+    overrides: dict[str, Any],
+    **chosen: Any,
+) -> list[dict[str, Any]]:
+    from preimage.recipes import maximization_settings_for
+    from preimage.recipes.inversion import code_shape
+    from preimage.recipes.whole_layer import maximize_into
+
+    is_map = len(code_shape(phi)) == 3
+    settings = maximization_settings_for(phi, preset, is_map=is_map, **overrides)
+    return maximize_into(out, phi, wanted, settings=settings, **chosen)
+
+
+def _print_resumed(records: list[dict[str, Any]], out: Path, as_json: bool) -> None:
+    if as_json:
+        console.print_records(records)
+        return
+    above = sum(record["ratio"] > 1 for record in records)
+    click.echo(f"results: {printable(out)}")
+    click.echo(f"{above} of {len(records)} activations above the largest on photos")
+
+
+def _recorder(phi: Representation, layout: str) -> Recorder:
+    from preimage.gallery.movie import Recorder
+
+    return Recorder.of(phi) if layout == "batch" else Recorder(phi.mean)
+
+
+def _film(recorder: Recorder, results: list[Result], layout: str) -> bytes:
+    from torch import from_numpy
+
+    if layout == "canvas":
+        # The results are squares cut out of what the film shows.
+        return recorder.gif()
+    return recorder.gif([recorder.picture(from_numpy(result.canvas)) for result in results])
+
+
+def _words(wanted: list[Objective], labels: tuple[str, ...]) -> str:
+    if len(wanted) > 1:
+        return f"{len(wanted)}-objectives"
+    return labels[0] if labels else str(wanted[0])

@@ -1,0 +1,106 @@
+"""Many maximizations into one folder, each written when it is found, so that a run can go on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from preimage.errors import PreimageError
+from preimage.files import printable, replacing, safe_name
+from preimage.images import Tile
+from preimage.recipes.maximization import Wanted, as_objective, maximize, per_search
+from preimage.recipes.records import headline
+from preimage.recipes.settings import MaximizationSettings
+from preimage.representations import Representation
+from preimage.search.result import RECORD, load_record, mosaic
+
+FIGURE = "figure.png"
+
+
+def maximize_into(
+    folder: str | Path,
+    representation: Representation,
+    objectives: Sequence[Wanted],
+    *,
+    settings: MaximizationSettings,
+    layout: str = "batch",
+    seed: int = 0,
+    restarts: int = 1,
+    **options: Any,
+) -> list[dict[str, Any]]:
+    """Maximize every objective that the folder does not hold yet, then make the mosaic of all.
+
+    Unlike `maximize`, which gives results, this leaves each in a folder of its own as soon as it
+    is found: what an interrupted run has found is not searched again.
+
+    Args:
+        folder: where the results go; it may hold some of them.
+        representation, layout, seed, restarts: see `maximize`.
+        objectives: what is maximized, each by itself.
+        settings: whole settings; what the folder holds must have been made with them.
+        options: more of `maximize`'s: `maxima`, `callbacks`.
+
+    Returns:
+        The records, objective by objective.
+
+    Raises:
+        PreimageError: if the folder holds results of other settings, or can't be written.
+
+    Example:
+        >>> settings = maximization_settings_for(phi, is_map=True)           # doctest: +SKIP
+        >>> maximize_into("conv5", phi, range(256), settings=settings)       # doctest: +SKIP
+    """
+    place = Path(folder)
+    wanted = {f"{safe_name(str(as_objective(each)))}": each for each in objectives}
+    same = {"settings": settings.to_dict(), "seed": seed, "restarts": restarts}
+    missing = [each for key, each in wanted.items() if not _is_there(place, key, restarts, same)]
+    at_once = per_search(representation, layout, restarts)
+    for first in range(0, len(missing), at_once):
+        chunk = missing[first : first + at_once]
+        found = maximize(
+            representation,
+            chunk,
+            settings=settings,
+            layout=layout,
+            seed=seed,
+            restarts=restarts,
+            **options,
+        )
+        assert isinstance(found, list)
+        for number, result in enumerate(found):
+            key = safe_name(str(as_objective(chunk[number // restarts])))
+            result.save(_home(place, key, number % restarts))
+    homes = [_home(place, key, restart) for key in wanted for restart in range(restarts)]
+    records = [load_record(home) for home in homes]
+    with replacing(place / FIGURE) as temporary:
+        mosaic([_tile(*pair) for pair in zip(homes, records, strict=True)]).save(temporary)
+    return records
+
+
+def _home(place: Path, key: str, restart: int) -> Path:
+    return place / f"{key}-restart{restart}"
+
+
+def _is_there(place: Path, key: str, restarts: int, same: dict[str, Any]) -> bool:
+    """Whether all restarts of an objective are there, made as they would be made now."""
+    homes = [_home(place, key, restart) for restart in range(restarts)]
+    there = [home for home in homes if (home / RECORD).is_file()]
+    for home in there:
+        record = load_record(home)
+        for name, value in same.items():
+            if record.get(name) != value:
+                raise PreimageError(
+                    f"{printable(home)} was made with other {name}: choose another folder, or the "
+                    "options of the run that is to go on."
+                )
+    return len(there) == restarts
+
+
+def _tile(home: Path, record: dict[str, Any]) -> Tile:
+    with Image.open(home / "image.png", formats=["PNG"]) as image:
+        image.load()
+    named = record["class"]["label"] if record["class"] else record["objective"]["words"]
+    return Tile(image, named, " ".join(headline(record)))

@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from preimage.recipes.maxima import Maxima
+from toys import photo_file
+
+STEM = ("--layer", "stem", "--iterations", 2)
+"""The embedded network's first layer: the fastest there is to look into."""
+
+
+@pytest.fixture
+def photos(elsewhere: Path) -> Path:
+    folder = elsewhere / "photos"
+    folder.mkdir()
+    photo_file(folder, 0)
+    photo_file(folder, 1)
+    return folder
+
+
+def test_a_channel_becomes_a_result_folder(run, elsewhere):
+    answer = run("maximize", *STEM, "--channels", 3, "--out", "out")
+    assert answer.code == 0, answer.err
+    assert "activation" in answer.out
+    assert {p.name for p in (elsewhere / "out").iterdir()} == {
+        "canvas.npy",
+        "figure.png",
+        "image.png",
+        "result.json",
+        "trace.csv",
+    }
+    record = json.loads((elsewhere / "out" / "result.json").read_text())
+    assert record["task"] == "maximize"
+    assert record["objective"]["words"] == "3"
+    assert record["warnings"] == []
+    with Image.open(elsewhere / "out" / "image.png") as image:
+        assert image.size == (3, 3)
+
+
+def test_the_folder_without_out_is_named_after_what_was_maximized(run, elsewhere):
+    run("maximize", *STEM, "--channels", 3)
+    assert (elsewhere / "preimage-out" / "3-efficientnet-lite0-stem" / "result.json").is_file()
+
+
+def test_json_lists_activation_and_ratio_of_each_channel(run):
+    results = run("maximize", *STEM, "--channels", "0:2,5", "--json").json["results"]
+    assert [r["objective"]["terms"]["channel"] for r in results] == [0, 1, 5]
+    for record in results:
+        assert record["ratio"] == pytest.approx(record["activation"] / record["M"])
+
+
+def test_a_class_needs_no_layer(run):
+    record = run("maximize", "--label", "Goose", "--iterations", 1, "--json").json
+    assert record["representation"]["layer"] == "logits"
+    assert record["class"]["label"] == "goose"
+    assert record["class"]["index"] == 99
+
+
+@pytest.mark.parametrize(
+    ("words", "objective"),
+    [
+        (("--objective", "2 - 0.5*3@0,1"), "2 - 0.5*3@0,1"),
+        (("--channels", "4", "--position", "7,8"), "4@7,8"),
+    ],
+)
+def test_sums_and_positions(run, words, objective):
+    assert run("maximize", *STEM, *words, "--json").json["objective"]["words"] == objective
+
+
+def test_a_direction_from_a_file_and_its_rerun(run, elsewhere):
+    np.save("direction.npy", np.arange(32) - 5.0)
+    assert run("maximize", *STEM, "--direction", "direction.npy", "--out", "out").code == 0
+    first = json.loads((elsewhere / "out" / "result.json").read_text())
+    again = run("rerun", "out", "--json").json
+    assert again["activation"] == first["activation"]
+    assert first["objective"]["terms"] is None
+
+
+@pytest.mark.parametrize("more", [(), ("--layout", "canvas"), ("--restarts", 2, "--diversity", 1)])
+def test_results_are_rerun_from_their_folders(run, elsewhere, more):
+    run("maximize", *STEM, "--channels", "1:3", "--seed", 4, "--out", "out", *more)
+    folder = sorted(p for p in (elsewhere / "out").iterdir() if p.is_dir())[-1]
+    first = json.loads((folder / "result.json").read_text())
+    again = run("rerun", folder, "--json").json
+    assert again["activation"] == pytest.approx(first["activation"], rel=1e-4)
+    assert (again["seed"], again["restart"]) == (4, first["restart"])
+
+
+def test_a_run_goes_on_where_it_was_left(run, fails, elsewhere):
+    words = ("maximize", *STEM, "--resume", "--out", "out", "--channels")
+    assert run(*words, "0:2").code == 0
+    first = elsewhere / "out" / "0-restart0" / "result.json"
+    before = first.stat().st_mtime_ns
+    records = run(*words, "0:4", "--json").json["results"]
+    assert [r["objective"]["terms"]["channel"] for r in records] == [0, 1, 2, 3]
+    assert first.stat().st_mtime_ns == before
+    assert (elsewhere / "out" / "figure.png").is_file()
+    assert "made with other settings" in fails(1, *words, "0:4", "--iterations", 3)
+    assert "made with other seed" in fails(1, *words, "0:4", "--seed", 3)
+
+
+def test_going_on_needs_a_folder(fails):
+    assert "--resume goes with --out" in fails(2, "maximize", *STEM, "--channels", 1, "--resume")
+
+
+def test_a_film(run, elsewhere):
+    run("maximize", *STEM, "--channels", "1:3", "--movie", "film.gif", "--out", "out")
+    with Image.open(elsewhere / "film.gif") as film:
+        assert film.n_frames == 3
+
+
+def test_stats_are_measured_once_and_used(run, photos):
+    words = ("--layer", "stem", "--photos", photos, "--json")
+    measured = run("stats", *words).json
+    assert (measured["images"], len(measured["largest"])) == (2, 32)
+    assert run("stats", *words).json == measured
+    record = run("maximize", *STEM, "--photos", photos, "--channels", 3, "--json").json
+    assert record["M"] == pytest.approx(measured["largest"][3])
+
+
+def test_stats_as_words(run, photos):
+    out = run("stats", "--layer", "stem", "--photos", photos).out
+    assert "32 channels over 2 photos" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--layer", "stem"), "expected one of --channels, --label, --objective and --direction"),
+        (("--channels", "1", "--label", "goose"), "got 2"),
+        (("--label", "goose", "--position", "1,1"), "--position goes with --channels"),
+        (("--layer", "stem", "--channels", "40"), "channel 40 is out of range: this layer has cha"),
+        (("--layer", "stem", "--channels", "5:5"), "expected channels as 12, 3,7,12 or 0:64"),
+        (("--layer", "stem", "--channels", "x"), "expected channels as 12, 3,7,12 or 0:64"),
+        (("--layer", "stem", "--channels", "1", "--position", "3"), "expected ROW,COLUMN"),
+        (("--label", "gose"), "there is no class 'gose'; did you mean: goose"),
+        (("--label", "snake"), "may be thunder snake (52)"),
+        (("--label", "1000"), "channel 1000 is out of range"),
+        (("--layer", "block05", "--label", "goose"), "this layer has no class scores"),
+        (("--layer", "stem", "--objective", "1 -"), "can't be read"),
+        (("--channels", "1"), "needs a --layer"),
+        (("--model", "hog", "--channels", "1"), "has no channels to maximize"),
+        (("--label", "goose", "--preset", "olahh"), "did you mean: olah"),
+        (("--label", "goose", "--diversity", "1"), "at least 2 restarts"),
+        (("--label", "goose", "--layout", "canvas"), "needs cells that see a part of the image"),
+    ],
+)
+def test_wrong_use(fails, words, message):
+    assert message in fails(2, "maximize", "--iterations", 1, *words)
+
+
+def test_folders_without_photos(fails, elsewhere):
+    (elsewhere / "empty").mkdir()
+    for command in (("stats",), ("maximize", "--channels", 1)):
+        words = (*command, "--layer", "stem", "--photos")
+        assert "holds no photos" in fails(1, *words, "empty")
+        assert "expected a folder of photos" in fails(1, *words, "nowhere")
+
+
+def test_a_dead_channel_is_said(fails, elsewhere, monkeypatch):
+    def dead(representation):
+        return Maxima("x", "stem", None, "photos", 9, "", (0.0,) * 32)
+
+    monkeypatch.setattr("preimage.recipes.maximization.known_maxima", dead)
+    message = fails(1, "maximize", "--layer", "stem", "--channels", 1)
+    assert "is dead: its largest activation over 9 photos is 0" in message
+
+
+def test_a_direction_of_another_layer(fails):
+    np.save("direction.npy", np.ones(7))
+    message = fails(1, "maximize", "--layer", "stem", "--direction", "direction.npy")
+    assert "has shape [32]" in message
