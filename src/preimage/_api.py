@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from preimage.energy import BoundedRange, Energy, Euclidean, InnerProduct, TotalVariation
 from preimage.errors import PreimageError, UsageError
-from preimage.recipes import PRESETS, Settings, encode, invert, settings_for
+from preimage.recipes import PRESETS, Settings, encode, invert, settings_for, template
 from preimage.representations import Representation, representation
 from preimage.search import (
     LBFGS,
@@ -48,4 +48,5 @@ __all__ = [
     "minimise",
     "representation",
     "settings_for",
+    "template",
 ]

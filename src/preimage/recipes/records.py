@@ -31,8 +31,13 @@ def _inversion_headline(record: Record) -> tuple[str, str]:
     return "relative error", f"{100 * record['relative_error']:.1f} %"
 
 
+def _template_headline(record: Record) -> tuple[str, str]:
+    return "score", f"{record['score']:.2f} (noise {record['noise_score']:.2f})"
+
+
 HEADLINES: dict[str, Callable[[Record], tuple[str, str]]] = {
     "invert": _inversion_headline,
+    "template": _template_headline,
 }
 """By task: the one figure of its records that a caption and a summary show, and what it is."""
 

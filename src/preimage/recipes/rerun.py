@@ -17,6 +17,7 @@ from preimage.recipes.codes import load_code
 from preimage.recipes.inversion import invert
 from preimage.recipes.records import Observer, headline, name_of, versions
 from preimage.recipes.settings import Settings
+from preimage.recipes.template import Subject, visualize
 from preimage.representations import Representation, representation
 from preimage.representations.catalogue import hand_crafted
 from preimage.search.result import RECORD, Result, load_record
@@ -88,7 +89,21 @@ def _invert(
     return result
 
 
-TASKS: dict[str, Again] = {"invert": _invert}
+def _template(
+    folder: Path,
+    record: Mapping[str, Any],
+    phi: Representation,
+    settings: Settings,
+    seed: int,
+    callbacks: Sequence[Observer],
+) -> Result:
+    code = load_code(folder / CODE)
+    with _readable():
+        subject = Subject.from_record(_part(record, "template"), code)
+    return visualize(subject, settings, seed, callbacks)
+
+
+TASKS: dict[str, Again] = {"invert": _invert, "template": _template}
 """How each task is done once more: from the folder, its record and what was read from it."""
 
 

@@ -42,6 +42,7 @@ class Result:
         code: the target code; saved where there is no reference to compute it from.
         displayed: reference and pre-image as the figure shows them, if not as they are.
         drawing: the target code as a picture, for the figure, where codes are drawn by custom.
+        panels: the figure's pictures, where they are not reference, drawn code and pre-image.
     """
 
     record: Mapping[str, Any]
@@ -55,6 +56,7 @@ class Result:
     code: np.ndarray | None = None
     displayed: tuple[Image.Image, ...] = field(default=(), repr=False)
     drawing: Image.Image | None = field(default=None, repr=False)
+    panels: tuple[Tile, ...] = field(default=(), repr=False)
 
     @property
     def relative_error(self) -> float:
@@ -69,6 +71,8 @@ class Result:
     def tiles(self) -> list[Tile]:
         """The figure's pictures with their captions: reference and drawn code, as far as there are,
         and pre-image."""
+        if self.panels:
+            return list(self.panels)
         stretched = bool(self.displayed)
         shown = self.displayed or tuple(p for p in (self.reference, self.image) if p is not None)
         representation = self.record["representation"]
