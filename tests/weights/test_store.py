@@ -142,12 +142,12 @@ def test_a_published_prefix_of_the_digest_is_enough(tmp_path: Path) -> None:
     toy = replace(entry(served(tmp_path)), sha256=digest(CONTENT)[:8])
     store.fetch(toy)
     assert store.verify(toy).sha256 == digest(CONTENT)
-    with pytest.raises(PreimageError, match="expected 00000000"):
+    with pytest.raises(PreimageError, match="expected sha256 00000000"):
         store.fetch(replace(toy, file="other.pth", sha256="00000000"))
 
 
 def test_a_wrong_download_is_not_kept(tmp_path: Path, cache: Path) -> None:
-    with pytest.raises(PreimageError, match="what came has sha256"):
+    with pytest.raises(PreimageError, match="of what came: expected sha256"):
         store.fetch(entry(served(tmp_path, b"something else")))
     assert leftovers(cache) == []
 

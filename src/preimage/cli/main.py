@@ -19,6 +19,7 @@ from preimage.cli.invert import invert
 from preimage.cli.models import layers, models, weights
 from preimage.cli.options import INTERRUPTED, Interrupted
 from preimage.cli.rerun import rerun
+from preimage.cli.table1 import table1
 from preimage.cli.template import template
 from preimage.errors import PreimageError
 from preimage.files import printable, reason
@@ -26,7 +27,7 @@ from preimage.files import printable, reason
 SECTIONS: tuple[tuple[str, tuple[click.Command, ...]], ...] = (
     ("Pictures", (invert, template, glyph, rerun, demo)),
     ("Codes", (encode,)),
-    ("Networks", (layers, models, weights)),
+    ("Networks", (layers, models, weights, table1)),
     ("Measuring", (bench,)),
 )
 """Every command there is, as `--help` and docs/cli.md show them."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,13 +19,13 @@ if TYPE_CHECKING:
 @options.as_json
 def models(*, as_json: bool) -> None:
     """List the models that can be looked into, and whether their weights are here."""
-    from preimage.models.catalogue import MODELS
+    from preimage.models.catalogue import every_model
     from preimage.representations.catalogue import HAND_CRAFTED
-    from preimage.weights import catalogue, store
+    from preimage.weights import added, store
 
     entries: list[dict[str, Any]] = []
-    for model in MODELS:
-        files = [catalogue.find(checkpoint.weights) for checkpoint in model.checkpoints]
+    for model in every_model():
+        files = [added.file_of(checkpoint.weights) for checkpoint in model.checkpoints]
         weights = [
             {"name": file.name, "present": store.is_present(file), "licence": file.licence}
             for file in files
@@ -72,18 +74,34 @@ def _model_row(entry: dict[str, Any]) -> tuple[str, ...]:
 
 @click.command(cls=options.Heavy, short_help="List the layers of a network.")
 @click.argument("model", metavar="M")
+@click.option(
+    "--no-weights",
+    is_flag=True,
+    help="The structure alone: don't look which layers have their weights on this machine.",
+)
 @options.as_json
-def layers(*, model: str, as_json: bool) -> None:
-    """List the layers of a network, as Table 1 of the paper does; needs no weights.
+def layers(*, model: str, no_weights: bool, as_json: bool) -> None:
+    """List the layers of a network, as Table 1 of the paper does; loads no weights.
 
     Shape of the code, receptive field (how many pixels a component sees), stride and offset (where
-    the first one stands), and the fidelity C and jitter T that an inversion uses by default.
+    the first one stands), the fidelity C and jitter T that an inversion uses by default, and
+    whether the weights up to that layer are on this machine.
     """
     from preimage.models.catalogue import resolve
+
+    rows = _layer_rows(model, with_weights=not no_weights)
+    if as_json:
+        console.print_json({"model": resolve(model).name, "layers": rows})
+    else:
+        _print_layers(rows)
+
+
+def _layer_rows(model: str, with_weights: bool) -> list[dict[str, Any]]:
+    from preimage.models.catalogue import deepest_here, resolve
     from preimage.representations.catalogue import layer_defaults, layers_of
 
     defaults = layer_defaults(model)
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "name": layer.name,
             "kind": layer.kind,
@@ -96,33 +114,40 @@ def layers(*, model: str, as_json: bool) -> None:
         }
         for layer in layers_of(model)
     ]
-    if as_json:
-        console.print_json({"model": resolve(model).name, "layers": rows})
-        return
-    headings = ("layer", "kind", "shape", "receptive field", "stride", "offset", "C", "jitter")
+    if with_weights:
+        here = deepest_here(resolve(model)) + 1
+        for place, row in enumerate(rows):
+            row["weights_here"] = place < here
+    return rows
+
+
+def _print_layers(rows: list[dict[str, Any]]) -> None:
+    headings = ["layer", "kind", "shape", "receptive field", "stride", "offset", "C", "jitter"]
+    if rows and "weights_here" in rows[0]:
+        headings.append("weights here")
     console.print_table(headings, [_layer_row(row) for row in rows])
 
 
 def _layer_row(row: dict[str, Any]) -> tuple[str, ...]:
     shape = "x".join(str(side) for side in row["shape"])
     numbers = (f"{row[key]:g}" for key in ("receptive_field", "stride", "offset", "fidelity"))
-    return (row["name"], row["kind"], shape, *numbers, str(row["jitter"]))
+    here = ["yes" if row["weights_here"] else "no"] if "weights_here" in row else []
+    return (row["name"], row["kind"], shape, *numbers, str(row["jitter"]), *here)
 
 
-@click.group(no_args_is_help=False, short_help="List, fetch and verify weight files.")
+@click.group(no_args_is_help=False, short_help="List, fetch, verify and add weight files.")
 def weights() -> None:
-    """List, fetch and verify the files with the networks' weights."""
+    """List, fetch and verify the files with the networks' weights, and add your own."""
 
 
 @weights.command("list", cls=options.Heavy)
 @options.as_json
 def list_weights(*, as_json: bool) -> None:
     """List the weight files that are known, and which are on this machine."""
-    from preimage.weights import store
-    from preimage.weights.catalogue import WEIGHTS
+    from preimage.weights import added, store
 
     entries: list[dict[str, Any]] = []
-    for entry in WEIGHTS:
+    for entry in added.every_file():
         path = store.locate(entry)
         entries.append(
             {
@@ -133,6 +158,7 @@ def list_weights(*, as_json: bool) -> None:
                 "licence": entry.licence,
                 "holds": entry.holds,
                 "sources": [source.describe() for source in entry.sources],
+                "checked_by": "md5" if entry.md5 else "sha256",
             }
         )
     if as_json:
@@ -145,7 +171,7 @@ def list_weights(*, as_json: bool) -> None:
 def _weight_row(entry: dict[str, Any]) -> tuple[str, ...]:
     size = f"{entry['size'] / 1e6:.0f} MB" if entry["size"] else "not known"
     here = "yes" if entry["present"] else "no"
-    sources = ", ".join(entry["sources"])
+    sources = ", ".join(entry["sources"]) or "your own file"
     return (entry["name"], here, size, entry["licence"], entry["holds"], sources)
 
 
@@ -155,16 +181,16 @@ def _weight_row(entry: dict[str, Any]) -> tuple[str, ...]:
 @options.as_json
 def get_weights(*, name: str, force: bool, as_json: bool) -> None:
     """Fetch a weight file and check its digest; NAME as in `preimage weights list`."""
-    from preimage.weights import store
-    from preimage.weights.catalogue import find
+    from preimage.weights import added, store
 
-    entry = find(name)
+    entry = added.file_of(name)
     store.fetch(entry, force=force)
     path, digest = store.verify(entry)
     if as_json:
         console.print_json({"name": name, "path": str(path), "sha256": digest})
     else:
-        click.echo(f"{path}: {entry.holds}; sha256 verified")
+        which = "md5 verified (its publisher gives no sha256)" if entry.md5 else "sha256 verified"
+        click.echo(f"{path}: {entry.holds}; {which}")
 
 
 @weights.command("verify", cls=options.Heavy)
@@ -175,10 +201,10 @@ def verify_weights(*, name: str | None, as_json: bool) -> None:
 
     Exit code 1 if one is damaged.
     """
-    from preimage.weights import store
-    from preimage.weights.catalogue import WEIGHTS, find
+    from preimage.weights import added, store
 
-    chosen = [find(name)] if name else [entry for entry in WEIGHTS if store.is_present(entry)]
+    files = [added.file_of(name)] if name else added.every_file()
+    chosen = [entry for entry in files if name or store.is_present(entry)]
     checks = [_check(entry) for entry in chosen]
     if as_json:
         console.print_json({"weights": checks})
@@ -204,3 +230,95 @@ def _check(entry: WeightFile) -> dict[str, Any]:
         problem = str(error)
     path = None if found is None else str(found)
     return {"name": entry.name, "ok": problem is None, "path": path, "problem": problem}
+
+
+@weights.command("add", cls=options.Heavy)
+@click.argument("file", metavar="FILE", type=options.FILE)
+@click.option("--name", metavar="N", required=True, help="What to call the network from now on.")
+@click.option(
+    "--mean",
+    metavar="R,G,B",
+    callback=options.numbers,
+    help="Mean colour, 0-255: one number, or one for each channel. Default: as the file says.",
+)
+@click.option(
+    "--std",
+    metavar="R,G,B",
+    callback=options.numbers,
+    help="What 0-255 colours are divided by after that; 255 for networks that take 0-1. "
+    "Default: as the file says, else 1.",
+)
+@click.option(
+    "--size",
+    metavar="PX",
+    type=options.Whole(min=1, max=4096),
+    help="Side of the image. Default: as the file says, else any.",
+)
+@options.overwrite
+@options.as_json
+def add_weights(
+    *,
+    file: Path,
+    name: str,
+    mean: tuple[float, ...] | None,
+    std: tuple[float, ...] | None,
+    size: int | None,
+    overwrite: bool,
+    as_json: bool,
+) -> None:
+    """Add a network that MatConvNet saved (FILE.mat), and list its layers.
+
+    simplenn and DagNN files, old and new, of MATLAB 5, 7 and 7.3. The file is checked and copied:
+    afterwards --model N looks into it.
+    """
+    from preimage.errors import UsageError
+    from preimage.models.adding import add
+    from preimage.representations.catalogue import hand_crafted
+
+    if hand_crafted(name) is not None:
+        raise UsageError(f"{name} is a representation of its own: choose another --name.")
+    if std is not None and 0 in std:
+        raise UsageError("--std: expected numbers other than 0.")
+    done = add(file, name, mean=mean, std=std, input_size=size, overwrite=overwrite)
+    added, rows = done.added, _layer_rows(name, with_weights=False)
+    record = {
+        "name": name,
+        "path": str(store_path(added.weights)),
+        "sha256": added.sha256,
+        "origin": {"file": added.origin, "sha256": added.origin_sha256},
+        "channels": added.channels,
+        "input_size": added.input_size,
+        "mean": list(added.mean),
+        "std": list(added.std),
+        "classes": len(added.labels),
+        "warnings": list(done.warnings),
+        "layers": rows,
+    }
+    for warning in done.warnings:
+        click.echo(f"preimage: warning: {warning}", err=True)
+    if as_json:
+        console.print_json(record)
+        return
+    _print_layers(rows)
+    sees = f"{added.input_size}x{added.input_size}" if added.input_size else "any size"
+    colours = {1: "grey", 3: "RGB"}.get(added.channels, f"{added.channels} channels")
+    click.echo(
+        f"{name}: images of {sees}, {colours}, mean {_few(added.mean)}, divided by "
+        f"{_few(added.std)}; {len(added.labels) or 'no'} classes"
+    )
+
+
+def store_path(file: str) -> Path:
+    """Where the cache keeps a file of that name."""
+    from preimage.weights import store
+
+    return store.weights_dir() / file
+
+
+def _few(values: Sequence[float]) -> str:
+    shown = (
+        [f"{value:g}" for value in dict.fromkeys(values)]
+        if len(set(values)) == 1
+        else [f"{value:g}" for value in values]
+    )
+    return ", ".join(shown[:4]) + (", ..." if len(shown) > 4 else "")

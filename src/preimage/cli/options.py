@@ -110,6 +110,22 @@ def span(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple
     return int(parts[1]), int(parts[2])
 
 
+def numbers(
+    ctx: click.Context, param: click.Parameter, value: str | None
+) -> tuple[float, ...] | None:
+    """Numbers with commas between them."""
+    if value is None:
+        return None
+    try:
+        parts = tuple(float(part) for part in value.split(","))
+    except ValueError:
+        parts = ()
+    if not parts or not all(math.isfinite(part) for part in parts):
+        message = f"expected numbers with commas between them, got {value}."
+        raise click.BadParameter(message, ctx, param)
+    return parts
+
+
 def network(command: Command) -> Command:
     """`--model` and `--layer`."""
     command = click.option(
@@ -245,7 +261,7 @@ def check_model(
     given = {name: value for name, value in options.items() if value is not None}
     if catalogue.hand_crafted(model) is None:
         layer = check_layer(model, layer)
-        if size is not None:
+        if size is not None and not catalogue.takes_any_size(model):
             raise UsageError(f"{model} sees images of one size: leave --size out.")
     else:
         layer = catalogue.check_layer(model, layer)

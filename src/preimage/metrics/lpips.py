@@ -69,7 +69,7 @@ def _normalized(y: Tensor) -> Tensor:
 
 
 @lru_cache(maxsize=1)
-def _alexnet() -> nn.Sequential:
+def _alexnet() -> nn.Module:
     return models.load("alexnet.torchvision", RELUS[-1]).network
 
 

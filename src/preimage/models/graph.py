@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -48,8 +48,8 @@ class Graph(nn.Module):
     def forward(self, input: Tensor) -> Tensor:
         made: dict[str | None, Tensor] = {None: input}
         output = input
-        for name, layer in self.named_children():
-            output = layer(*(made[source] for source in self.sources[name]))
+        for name, layer, sources in steps(self):
+            output = layer(*(made[source] for source in sources))
             made[name] = output
         return output
 
@@ -62,10 +62,8 @@ def build(layers: Sequence[LayerRecord]) -> nn.Module:
         children carry the file's names. No layer works in place.
 
     >>> pooling = {"method": "max", "kernel": [2, 2], "stride": [2, 2], "padding": [0, 0, 0, 0]}
-    >>> build([LayerRecord("pool1", "pool", (None,), pooling)])
-    Sequential(
-      (pool1): MaxPool2d(kernel_size=(2, 2), stride=(2, 2), padding=(0, 0), dilation=1, ceil_mode=False)
-    )
+    >>> build([LayerRecord("pool1", "pool", (None,), pooling)])(torch.ones(1, 1, 5, 4)).shape
+    torch.Size([1, 1, 2, 2])
     """
     modules = OrderedDict((layer.name, BUILDERS[layer.kind](layer.options)) for layer in layers)
     before: str | None = None
@@ -79,36 +77,38 @@ def build(layers: Sequence[LayerRecord]) -> nn.Module:
 
 
 @torch.no_grad()
-def check_runs(network: nn.Module, channels: int, side: int) -> None:
+def check_runs(network: nn.Module, channels: int, side: int) -> dict[str, tuple[int, ...]]:
     """Run a network without numbers, to see that every layer fits the maps it gets.
 
     Args:
         network: on PyTorch's meta device; an ``nn.Sequential`` or a `Graph`.
         channels, side: of the square image.
 
+    Returns:
+        Shape of every layer's output, without the batch.
+
     Raises:
         PreimageError: naming the first layer that does not fit.
     """
-    current = ""
+    made: dict[str | None, Tensor] = {None: torch.zeros(1, channels, side, side, device="meta")}
+    for name, layer, sources in steps(network):
+        try:
+            made[name] = layer(*(made[source] for source in sources))
+        except (RuntimeError, ValueError) as error:
+            given = " and ".join("x".join(map(str, made[s].shape[1:])) for s in sources)
+            raise PreimageError(
+                f"layer {name} does not fit the map of {given} that it gets from an image of "
+                f"{side}x{side} pixels ({one_line(error)})"
+            ) from error
+    return {name: tuple(output.shape[1:]) for name, output in made.items() if name is not None}
 
-    def remember(name: str) -> Callable[..., None]:
-        def note(*_: Any) -> None:
-            nonlocal current
-            current = name
 
-        return note
-
-    hooks = [m.register_forward_pre_hook(remember(n)) for n, m in network.named_children()]
-    try:
-        network(torch.zeros(1, channels, side, side, device="meta"))
-    except (RuntimeError, ValueError) as error:
-        raise PreimageError(
-            f"layer {current} does not fit what it gets from an image of {side}x{side} pixels "
-            f"with {channels} channels ({one_line(error)})"
-        ) from error
-    finally:
-        for hook in hooks:
-            hook.remove()
+def steps(network: nn.Module) -> Iterator[tuple[str, nn.Module, tuple[str | None, ...]]]:
+    """Children of an ``nn.Sequential`` or a `Graph`: name, layer, and whose outputs it takes."""
+    before: str | None = None
+    for name, layer in network.named_children():
+        yield name, layer, network.sources[name] if isinstance(network, Graph) else (before,)
+        before = name
 
 
 def _pair(values: Sequence[int]) -> tuple[int, int]:
@@ -153,7 +153,10 @@ def _lrn(options: Mapping[str, Any]) -> nn.Module:
 
 def _bnorm(options: Mapping[str, Any]) -> nn.Module:
     # Files hold sqrt(variance + epsilon), so that none has to be added.
-    return nn.BatchNorm2d(options["channels"], eps=0.0)
+    norm = nn.BatchNorm2d(options["channels"], eps=0.0)
+    # A count of training steps, which files do not hold.
+    norm.register_buffer("num_batches_tracked", None)
+    return norm
 
 
 BUILDERS: dict[str, Callable[[Mapping[str, Any]], nn.Module]] = {

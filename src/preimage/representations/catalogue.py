@@ -11,6 +11,7 @@ from torch import nn
 
 from preimage.errors import UsageError, nearest
 from preimage.models import catalogue as models
+from preimage.models.adding import ANY_SIZE
 from preimage.representations.base import Defaults, Representation
 from preimage.representations.defaults import defaults_for
 from preimage.representations.dsift import Dsift
@@ -19,9 +20,10 @@ from preimage.representations.hog import Hog
 from preimage.representations.network import NetworkLayer
 
 
-@lru_cache(maxsize=16)
 def layers_of(model: str) -> tuple[Layer, ...]:
-    """Layer table of a model of the catalogue; needs no weights.
+    """Layer table of a network by name; needs no weights.
+
+    Shapes are those at the network's input size, or for images of `ANY_SIZE` pixels.
 
     Raises:
         UsageError: if the catalogue has no such model, or it has no layers.
@@ -29,13 +31,24 @@ def layers_of(model: str) -> tuple[Layer, ...]:
     if hand_crafted(model) is not None:
         raise UsageError(f"{model} has no layers: it is one function of the image.")
     entry = models.resolve(model, (entry.name for entry in HAND_CRAFTED))
-    return tuple(layer_table(models.skeleton(entry), entry.architecture.input_size))
+    return _table(entry)
+
+
+@lru_cache(maxsize=16)
+def _table(entry: models.Model) -> tuple[Layer, ...]:
+    side = entry.architecture.input_size or ANY_SIZE
+    return tuple(layer_table(models.skeleton(entry), side, entry.channels))
+
+
+def takes_any_size(model: str) -> bool:
+    """Whether a network by name takes images of any size."""
+    return models.resolve(model).architecture.input_size is None
 
 
 def layer_defaults(model: str) -> dict[str, Defaults]:
-    """C and T of every layer of a model of the catalogue."""
+    """C and T of every layer of a network by name."""
     table = layers_of(model)
-    return defaults_for(table, models.resolve(model).architecture.input_size)
+    return defaults_for(table, models.resolve(model).architecture.input_size or ANY_SIZE)
 
 
 @dataclass(frozen=True)
@@ -162,11 +175,11 @@ def _network_layer(model: str, layer: str) -> NetworkLayer:
         layer,
         model=entry.name,
         input_size=entry.architecture.input_size,
-        mean=entry.mean,
+        mean=loaded.model.mean,
         std=entry.std,
         geometry=row.geometry,
         defaults=layer_defaults(model)[layer],
         weights=loaded.weights,
         classifier=entry.architecture.scores if loaded.has_classifier else None,
-        labels=models.labels() if loaded.has_classifier else None,
+        labels=loaded.labels,
     )

@@ -7,19 +7,27 @@ A chain of filters with support k and stride s has, one filter after the other,
     stride ← stride · s
 
 A residual branch that adds the identity changes none of them, because its other branch looks at
-least as far.
+least as far. Where branches of a graph meet, a component sees what any of them saw.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from preimage.models.efficientnet import GlobalAverage
-from preimage.models.layers import SameConv2d
+from preimage.models.graph import steps
+from preimage.models.layers import (
+    Concat,
+    CrossChannelNorm,
+    PaddedAvgPool2d,
+    PaddedConv2d,
+    PaddedMaxPool2d,
+    SameConv2d,
+)
 from preimage.representations.base import Geometry
 
 
@@ -58,7 +66,11 @@ KINDS: tuple[tuple[type[nn.Module], str], ...] = (
     (GlobalAverage, "average pooling"),
     (nn.ReLU, "relu"),
     (nn.ReLU6, "relu6"),
+    (nn.LeakyReLU, "leaky relu"),
     (nn.Softmax, "softmax"),
+    (CrossChannelNorm, "local response normalization"),
+    (nn.BatchNorm2d, "batch normalization"),
+    (Concat, "concatenation"),
 )
 
 
@@ -83,7 +95,7 @@ def _filters(module: nn.Module, extent: int) -> Iterator[Filter]:
 
 def _padding(leaf: nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d, support: int, extent: int) -> int:
     """Pixels added before the first one of an input of side `extent`."""
-    if isinstance(leaf, SameConv2d):
+    if isinstance(leaf, SameConv2d | PaddedConv2d | PaddedMaxPool2d | PaddedAvgPool2d):
         return leaf.padding_before_after(extent, axis=1)[0]
     if isinstance(leaf.padding, str):
         return (support - 1) // 2 if leaf.padding == "same" else 0
@@ -99,6 +111,20 @@ def _then(geometry: Geometry, filter: Filter) -> Geometry:
     )
 
 
+def _together(geometries: Sequence[Geometry]) -> Geometry:
+    """What a component sees whose inputs see these, at the same place of the map."""
+    if len(geometries) == 1:
+        return geometries[0]
+    reaches = [(g.receptive_field - 1) / 2 for g in geometries]
+    first = min(g.offset - reach for g, reach in zip(geometries, reaches, strict=True))
+    last = max(g.offset + reach for g, reach in zip(geometries, reaches, strict=True))
+    return Geometry(
+        receptive_field=round(last - first) + 1,
+        stride=max(g.stride for g in geometries),
+        offset=(first + last) / 2,
+    )
+
+
 def kind_of(module: nn.Module) -> str:
     """What a layer is in the field's words; a module of several layers is a `block`."""
     leaves = [leaf for leaf in module.modules() if not list(leaf.children())]
@@ -109,8 +135,8 @@ def kind_of(module: nn.Module) -> str:
 
 
 @torch.no_grad()
-def layer_table(network: nn.Sequential, input_size: int, channels: int = 3) -> list[Layer]:
-    """Every named layer of a sequential network with its shape and geometry.
+def layer_table(network: nn.Module, input_size: int, channels: int = 3) -> list[Layer]:
+    """Every named layer of an ``nn.Sequential`` or a `Graph` with its shape and geometry.
 
     The network may live on the meta device: shapes are then had without weights or arithmetic.
 
@@ -122,12 +148,17 @@ def layer_table(network: nn.Sequential, input_size: int, channels: int = 3) -> l
     """
     device = next((p.device for p in network.parameters()), torch.device("cpu"))
     image: Tensor = torch.zeros(1, channels, input_size, input_size, device=device)
-    geometry = Geometry(receptive_field=1, stride=1, offset=0.0)
+    made: dict[str | None, tuple[Tensor, Geometry]] = {
+        None: (image, Geometry(receptive_field=1, stride=1, offset=0.0))
+    }
     rows = []
-    for name, module in network.named_children():
-        extent = image.shape[-1] if image.dim() == 4 else 1
-        image = module(image)
+    for name, module, sources in steps(network):
+        inputs = [made[source][0] for source in sources]
+        geometry = _together([made[source][1] for source in sources])
+        extent = inputs[0].shape[-1] if inputs[0].dim() == 4 else 1
+        output = module(*inputs)
         for filter in _filters(module, extent):
             geometry = _then(geometry, filter)
-        rows.append(Layer(name, kind_of(module), tuple(image.shape[1:]), geometry))
+        made[name] = output, geometry
+        rows.append(Layer(name, kind_of(module), tuple(output.shape[1:]), geometry))
     return rows

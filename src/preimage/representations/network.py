@@ -131,7 +131,9 @@ class NetworkLayer(Representation):
     def logits(self, image: Tensor) -> Tensor | None:
         if self._classifier is None:
             return None
-        return self._run(image * self._scale, self.network.get_submodule(self._classifier))
+        scores = self._run(image * self._scale, self.network.get_submodule(self._classifier))
+        # Where a fully connected layer is a convolution, they are maps of one pixel.
+        return scores.flatten(1)
 
     @property
     def class_labels(self) -> tuple[str, ...] | None:

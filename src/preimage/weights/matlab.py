@@ -20,7 +20,7 @@ import numpy as np
 from preimage.errors import PreimageError, one_line
 from preimage.files import reason
 
-MatlabValue = Union[np.ndarray, str, list["MatlabValue"], dict[str, "MatlabValue"], None]
+MatlabValue = Union[np.ndarray, str, list["MatlabValue"], dict[str, "MatlabValue"], None]  # noqa: UP007
 """A numeric array in MATLAB's shape and order, a text, a cell or struct array as a list (column
 by column), a struct as a dict; None for what has no data (functions, objects, sparse arrays)."""
 
@@ -225,13 +225,13 @@ class _Version5:
             return name, [self._next_matrix(run) for _ in range(self._count(run, shape))]
         if kind in (_STRUCT, _OBJECT):
             return name, self._structs(run, shape, kind)
-        element = run.next()
-        if kind == _CHAR:
-            return name, run.text(element)
-        values = run.numbers(element)
+        return name, run.text(run.next()) if kind == _CHAR else self._numbers(run, shape)
+
+    def _numbers(self, run: _Bytes, shape: tuple[int, ...]) -> np.ndarray:
+        values = run.numbers(run.next())
         if values.size != math.prod(shape):
             raise _RefusedError(f"damaged: {math.prod(shape):,} numbers promised, {values.size:,}")
-        return name, values.reshape(shape, order="F")
+        return values.reshape(shape, order="F")
 
     def _structs(self, run: _Bytes, shape: tuple[int, ...], kind: int) -> MatlabValue:
         if kind == _OBJECT:
@@ -256,7 +256,9 @@ class _Version5:
     def _next_matrix(self, run: _Bytes) -> MatlabValue:
         element = run.next()
         if element.kind != _MATRIX:
-            raise _RefusedError(f"damaged: expected an array, got an element of type {element.kind}")
+            raise _RefusedError(
+                f"damaged: expected an array, got an element of type {element.kind}"
+            )
         return self._matrix(run.inside(element))[1]
 
 

