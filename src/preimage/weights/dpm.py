@@ -216,7 +216,7 @@ class _Grammar:
         column, row, scale = _numbers(anchor, f"{what}: anchor", 3)
         if scale != octave:
             raise _WrongError(
-                f"{what}: expected it {int(octave)} octaves above the root, got {scale:g}; only "
+                f"{what}: expected octave {int(octave)} above the root, got {scale:g}; only "
                 "a root with parts at twice its resolution is known"
             )
         place = tuple(
