@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from preimage.energy import Energy, InnerProduct
-from preimage.errors import PreimageError, UsageError, nearest
+from preimage.errors import PreimageError, UsageError, nearest, one_line
 from preimage.images import Tile, as_picture, stretch
 from preimage.recipes.records import Observer, check_seeds, make_record, make_result, origin
 from preimage.recipes.settings import Settings
@@ -34,7 +34,7 @@ from preimage.search.result import Result
 from preimage.search.stages import Stage
 from preimage.search.starts import UniformNoise, seeded
 from preimage.search.step_rules import NormalizedMomentum, WindowedAdaGrad
-from preimage.weights.dpm import Component, Part, read_dpm
+from preimage.weights.dpm import CHANNELS, MAX_CELL, MAX_SIDE, Component, Part, read_dpm
 
 View = tuple[int, int]
 
@@ -164,9 +164,7 @@ class Subject:
             raise UsageError("a part alone has nothing to be joined with: give part or joint.")
         if self.part is not None and not 1 <= self.part <= count:
             has = f"parts 1 to {count}" if count else "no parts"
-            raise PreimageError(
-                f"component {self.number} of {self.name} has {has}, got {self.part}."
-            )
+            raise UsageError(f"component {self.number} of {self.name} has {has}, got {self.part}.")
 
     @property
     def title(self) -> str:
@@ -225,7 +223,7 @@ class Subject:
             LookupError, TypeError, ValueError: if the record is damaged.
         """
         sizes = [record["root"], *(part["size"] for part in record["parts"])]
-        shapes = [(31, *_wholes(size, 1, 64)) for size in sizes]
+        shapes = [(CHANNELS, *_wholes(size, 1, MAX_SIDE)) for size in sizes]
         counts = [int(np.prod(shape)) for shape in shapes]
         if code.shape != (sum(counts),) or not np.isfinite(code).all():
             raise PreimageError(
@@ -235,19 +233,26 @@ class Subject:
         pieces = np.split(code.astype(np.float32), np.cumsum(counts)[:-1])
         root, *filters = (p.reshape(shape) for p, shape in zip(pieces, shapes, strict=True))
         parts = [
-            Part(weights, _wholes(part["anchor"], -128, 128), _four(part["deformation"]))
+            Part(
+                weights,
+                _wholes(part["anchor"], -2 * MAX_SIDE, 2 * MAX_SIDE),
+                _four(part["deformation"]),
+            )
             for weights, part in zip(filters, record["parts"], strict=True)
         ]
+        cell, number = _wholes((record["cell"], record["component"]), 1, 1000)
+        if cell > MAX_CELL:
+            raise ValueError(f"expected cells of at most {MAX_CELL} pixels")
         return Subject(
-            name=str(record["class"]),
-            cell=int(record["cell"]),
-            number=int(record["component"]),
+            name=one_line(record["class"], 40),
+            cell=cell,
+            number=number,
             component=Component(
-                root, tuple(parts), float(record["bias"]), bool(record["mirrored"])
+                root, tuple(parts), _finite(record["bias"])[0], bool(record["mirrored"])
             ),
             part=record["part"],
             joint=bool(record["joint"]),
-            file=record["file"],
+            file=None if record["file"] is None else dict(record["file"]),
         )
 
 
@@ -258,8 +263,15 @@ def _wholes(values: Sequence[Any], least: int, most: int) -> tuple[int, int]:
     return first, second
 
 
+def _finite(*values: Any) -> tuple[float, ...]:
+    numbers = tuple(float(value) for value in values)
+    if not np.isfinite(numbers).all():
+        raise ValueError("expected finite numbers")
+    return numbers
+
+
 def _four(values: Sequence[Any]) -> tuple[float, float, float, float]:
-    first, second, third, fourth = (float(value) for value in values)
+    first, second, third, fourth = _finite(*values)
     return first, second, third, fourth
 
 
@@ -300,8 +312,9 @@ def template(
         without the bias.
 
     Raises:
-        UsageError: if a preset or a value is unknown or out of range.
-        PreimageError: if the file is no such model, or has no such component or part.
+        UsageError: if a preset or a value is unknown or out of range, or the model has no such
+            component or part.
+        PreimageError: if the file is no such model.
 
     Example:
         >>> import preimage as pi
@@ -382,22 +395,24 @@ class _Maximized:
     """Images that maximize scores, one problem a template.
 
     Attributes:
+        names: of the templates.
         outcome: of the search.
         scores, noise_scores: ⟨w, Φ⟩ of the images and of white noise, `[N]`.
         M, rho: of Eq. 9.
     """
 
+    names: Sequence[str]
     outcome: Outcome
     scores: Tensor
     noise_scores: Tensor
     M: Tensor
     rho: int
 
-    def record(self, problem: int, name: str) -> dict[str, Any]:
+    def record(self, problem: int) -> dict[str, Any]:
         """What the record says of one problem."""
         M = float(self.M[problem])
         return {
-            "name": name,
+            "name": self.names[problem],
             "score": float(self.scores[problem]),
             "noise_score": float(self.noise_scores[problem]),
             "M": M,
@@ -409,6 +424,7 @@ class _Maximized:
 def _maximize(
     phi: Representation,
     weights: Tensor,
+    names: Sequence[str],
     view: View,
     settings: Settings,
     seeds: Sequence[int],
@@ -418,8 +434,9 @@ def _maximize(
     noise_code = phi(UniformNoise().draw((phi.channels, *view), seeded(seeds)))
     rho = max(view)
     M = (weights.abs() * noise_code).flatten(1).sum(1)
-    if not bool((M > 0).all()):
-        raise PreimageError("a filter has no weights but zeros: there is nothing to maximize.")
+    for name, largest in zip(names, M.tolist(), strict=True):
+        if not largest > 0:
+            raise PreimageError(f"{name} has no weights but zeros: there is nothing to maximize.")
     loss = InnerProduct(weights, M * rho**2)
     outcome = minimise(
         Energy(phi, loss, settings.priors, settings.fidelity),
@@ -432,7 +449,7 @@ def _maximize(
     )
     with torch.no_grad():
         code = phi(outcome.view)
-    return _Maximized(outcome, _scores(weights, code), _scores(weights, noise_code), M, rho)
+    return _Maximized(names, outcome, _scores(weights, code), _scores(weights, noise_code), M, rho)
 
 
 def _scores(weights: Tensor, code: Tensor) -> Tensor:
@@ -456,11 +473,12 @@ def _separately(
         weights = torch.from_numpy(np.stack([w for _, w in filters if w.shape == shape]))
         view = _view(weights[0], subject.cell)
         seeds = [seed + number for number in numbers]
-        found = _maximize(hog, weights, view, settings, seeds, callbacks)
+        names = [f"part {number}" if number else "root" for number in numbers]
+        found = _maximize(hog, weights, names, view, settings, seeds, callbacks)
         outcomes.append(found.outcome)
         for problem, number in enumerate(numbers):
             images[number] = found.outcome.view[problem : problem + 1]
-            records[number] = found.record(problem, f"part {number}" if number else "root")
+            records[number] = found.record(problem)
     filter_records = [records[number] for number, _ in filters]
     if subject.part is not None:
         (only,) = filter_records
@@ -484,16 +502,17 @@ def _jointly(
 ) -> _Found:
     """One search for the sum of all scores."""
     octaves, weights, view = _octaves(subject, hog)
-    found = _maximize(octaves, weights, view, settings, [seed], callbacks)
-    record = found.record(0, "root and parts")
+    names = ["root and parts"]
+    found = _maximize(octaves, weights, names, view, settings, [seed], callbacks)
+    record = found.record(0)
     return _Found(found.outcome, record["score"], record["noise_score"], [record])
 
 
 def _octaves(subject: Subject, hog: Hog) -> tuple[HogOctaves, Tensor, View]:
     """Root and parts as one template: a representation, its weights `[1, D]`, and the view."""
     component, layout = subject.component, Layout.of(subject.component)
-    coarse = np.zeros((31, layout.rows // 2, layout.columns // 2), np.float32)
-    fine = np.zeros((31, layout.rows, layout.columns), np.float32)
+    coarse = np.zeros((CHANNELS, layout.rows // 2, layout.columns // 2), np.float32)
+    fine = np.zeros((CHANNELS, layout.rows, layout.columns), np.float32)
     row, column = (place // 2 for place in layout.root)
     _add(coarse, component.root, row, column)
     for part, place in zip(component.parts, layout.parts, strict=True):
@@ -540,14 +559,14 @@ def _together(outcomes: Sequence[Outcome], image: Tensor) -> Outcome:
     return Outcome(
         image=image,
         view=image,
-        terms=sum_over([outcome.terms for outcome in outcomes], 0),
+        terms=_sum_over([outcome.terms for outcome in outcomes], 0),
         term_names=outcomes[0].term_names,
-        trace=sum_over([outcome.trace for outcome in outcomes], 1),
+        trace=_sum_over([outcome.trace for outcome in outcomes], 1),
         seconds=sum(outcome.seconds for outcome in outcomes),
     )
 
 
-def sum_over(tensors: Sequence[Tensor], dimension: int) -> Tensor:
+def _sum_over(tensors: Sequence[Tensor], dimension: int) -> Tensor:
     """The sum over all problems of several batches, kept as one problem."""
     return torch.cat(list(tensors), dimension).sum(dimension, keepdim=True)
 

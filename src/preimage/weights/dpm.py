@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from preimage.errors import PreimageError, one_line
+from preimage.errors import PreimageError, UsageError, one_line
 from preimage.weights.matlab import MatlabValue, read_matlab
 
 Struct = Mapping[str, MatlabValue]
@@ -92,10 +92,10 @@ class PartModel:
         """A component by its number, counted from 1 as in the paper.
 
         Raises:
-            PreimageError: if there is no such component; says how many there are.
+            UsageError: if there is no such component; says how many there are.
         """
         if not 1 <= number <= len(self.components):
-            raise PreimageError(
+            raise UsageError(
                 f"the model of {self.name} has components 1 to {len(self.components)}, "
                 f"got {number}."
             )
@@ -167,7 +167,7 @@ class _Grammar:
     """The parts of a model's struct that lead to its filters; numbers count from 1, as MATLAB's."""
 
     def __init__(self, model: Struct) -> None:
-        self.name = one_line(model.get("class") or "object", 40)
+        self.name = one_line(_text(model.get("class")), 40) or "object"
         self.filters = _structs(model["filters"], "filters")
         self.symbols = _structs(model["symbols"], "symbols")
         self.blocks = _structs(model["blocks"], "blocks")
@@ -188,7 +188,7 @@ class _Grammar:
 
     def _component(self, rule: Struct, number: int) -> Component:
         what = f"component {number}"
-        if rule.get("type") != "S":
+        if _text(rule.get("type")) != "S":
             raise _WrongError(f"{what}: expected a structural rule (S), a root and its parts")
         right = _numbers(rule.get("rhs"), f"{what}: rhs", None)
         anchors = _items(rule.get("anchor"))
@@ -207,9 +207,15 @@ class _Grammar:
         return Component(
             root=root.filter,
             parts=tuple(parts),
-            bias=_numbers(offset.get("w"), f"{what}: bias", 1)[0] * self.bias_feature,
+            bias=self._bias(offset, what),
             mirrored=self._flipped(self._filter(self._deformation(right[0], what), what)),
         )
+
+    def _bias(self, offset: Struct, what: str) -> float:
+        bias = _numbers(offset.get("w"), f"{what}: bias", 1)[0] * self.bias_feature
+        if not np.isfinite(bias):
+            raise _WrongError(f"{what}: expected a finite bias")
+        return bias
 
     def _placed(self, symbol: float, anchor: MatlabValue, what: str, octave: bool) -> Part:
         deformation = self._deformation(symbol, what)
@@ -230,7 +236,7 @@ class _Grammar:
 
     def _deformation(self, symbol: float, what: str) -> Struct:
         rules = self._rules(_whole(symbol, f"{what}: symbol", 1, len(self.symbols)))
-        if len(rules) != 1 or rules[0].get("type") != "D":
+        if len(rules) != 1 or _text(rules[0].get("type")) != "D":
             raise _WrongError(
                 f"{what}: expected one filter with a deformation rule (D); grammars with choices "
                 "or parts of parts are not known"
@@ -240,14 +246,14 @@ class _Grammar:
     def _filter(self, deformation: Struct, what: str) -> Struct:
         symbol = _whole(deformation.get("rhs"), f"{what}: symbol", 1, len(self.symbols))
         terminal = self.symbols[symbol - 1]
-        if terminal.get("type") != "T":
+        if _text(terminal.get("type")) != "T":
             raise _WrongError(f"{what}: expected the symbol of a filter (T)")
         number = _whole(terminal.get("filter"), f"{what}: filter", 1, len(self.filters))
         return self.filters[number - 1]
 
     def _weights(self, entry: Struct, what: str) -> np.ndarray:
         block = self._block(entry, what)
-        if block.get("type") != "F":
+        if _text(block.get("type")) != "F":
             raise _WrongError(f"{what}: expected a block of HOG weights (F)")
         shape = _numbers(block.get("shape"), f"{what}: shape", 3)
         height, width, depth = (_whole(side, f"{what}: shape", 1, MAX_SIDE) for side in shape)
@@ -292,6 +298,10 @@ def _items(value: MatlabValue) -> list[MatlabValue]:
         return value
     empty = value is None or (isinstance(value, np.ndarray) and value.size == 0)
     return [] if empty else [value]
+
+
+def _text(value: MatlabValue) -> str:
+    return value if isinstance(value, str) else ""
 
 
 def _struct(value: MatlabValue, what: str) -> Struct:
