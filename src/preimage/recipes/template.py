@@ -380,7 +380,7 @@ class _Found:
         score: of the composition or of the part.
         noise_score: the same of white noise.
         filters: what the record says of each search.
-        root: the root's own image, where it has one.
+        root: what the root sees, if it is shown.
     """
 
     outcome: Outcome
@@ -505,7 +505,11 @@ def _jointly(
     names = ["root and parts"]
     found = _maximize(octaves, weights, names, view, settings, [seed], callbacks)
     record = found.record(0)
-    return _Found(found.outcome, record["score"], record["noise_score"], [record])
+    top, left = (place * subject.cell // 2 for place in Layout.of(subject.component).root)
+    height, width = _view(subject.component.root, subject.cell)
+    halved = F.avg_pool2d(found.outcome.view, 2)
+    root = halved[..., top : top + height, left : left + width]
+    return _Found(found.outcome, record["score"], record["noise_score"], [record], root)
 
 
 def _octaves(subject: Subject, hog: Hog) -> tuple[HogOctaves, Tensor, View]:
@@ -575,6 +579,7 @@ def _panels(subject: Subject, result: Result, found: _Found) -> tuple[Tile, ...]
     """The figure: filters as glyphs, the root's image where it has one, and the whole."""
     stretched = "contrast stretched"
     name, value = result.headline
+    own = found.filters[0]["score"]
     shown = _stretched(found.outcome.view[0])
     if subject.part is not None:
         weights = subject.component.parts[subject.part - 1].filter
@@ -584,8 +589,8 @@ def _panels(subject: Subject, result: Result, found: _Found) -> tuple[Tile, ...]
         )
     tiles = [Tile(_glyphs(subject.component.root), "root filter", "positive weights")]
     if found.root is not None:
-        score = found.filters[0]["score"]
-        tiles.append(Tile(_stretched(found.root[0]), "root", f"score {score:.2f}; {stretched}"))
+        seen = "the whole at half its size" if subject.joint else f"score {own:.2f}"
+        tiles.append(Tile(_stretched(found.root[0]), "root", f"{seen}; {stretched}"))
     how = "searched at once" if subject.joint else "each searched alone"
     tiles.append(Tile(_glyphs_of_all(subject), "with parts", "positive weights"))
     tiles.append(Tile(shown, subject.title, f"{name} {value}; {how}; {stretched}"))
