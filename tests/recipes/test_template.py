@@ -144,6 +144,16 @@ def test_damaged_records_are_refused(file, tmp_path, changes, words):
         rerun(folder)
 
 
+def test_another_representation_is_refused(file, tmp_path):
+    folder = pi.template(file, 1, iterations=1).save(tmp_path / "out")
+    path = folder / "result.json"
+    record = json.loads(path.read_text())
+    record["representation"]["options"]["cell"] = 4
+    path.write_text(json.dumps(record))
+    with pytest.raises(PreimageError, match="hog with cells of 8 pixels"):
+        rerun(folder)
+
+
 def test_a_folder_without_its_weights_is_refused(file, tmp_path):
     folder = pi.template(file, 1, iterations=1).save(tmp_path / "out")
     (folder / "code.npy").unlink()

@@ -49,6 +49,7 @@ from preimage.cli import console, options
 )
 @options.out_folder("preimage-out/CLASS-component-K; with --json, nothing is written")
 @options.seed
+@options.device
 @options.as_json
 def template(
     *,
@@ -60,6 +61,7 @@ def template(
     out: Path | None,
     overwrite: bool,
     seed: int,
+    device: str,
     as_json: bool,
     **overrides: Any,
 ) -> None:
@@ -87,6 +89,7 @@ def template(
             joint=joint,
             preset=preset,
             seed=seed,
+            device=options.chosen_device(device),
             callbacks=bars,
             **overrides,
         )

@@ -100,7 +100,7 @@ def _template(
     code = load_code(folder / CODE)
     with _readable():
         subject = Subject.from_record(_part(record, "template"), code)
-    return visualize(subject, settings, seed, callbacks)
+    return visualize(subject, phi, settings, seed, callbacks)
 
 
 TASKS: dict[str, Again] = {"invert": _invert, "template": _template}

@@ -284,6 +284,7 @@ def template(
     preset: str = "best",
     settings: Settings | None = None,
     seed: int = 0,
+    device: str = "cpu",
     callbacks: Sequence[Observer] = (),
     **overrides: Any,
 ) -> Result:
@@ -304,6 +305,7 @@ def template(
         preset: `best` or `paper`.
         settings: whole settings in place of a preset.
         seed: a whole number from 0; part p on its own starts from seed + p.
+        device: where to compute.
         callbacks: called after every iteration with a `Snapshot`.
         overrides: `fidelity` and `iterations` in place of the preset's.
 
@@ -335,15 +337,24 @@ def template(
         settings = template_settings(subject.view, preset, **overrides)
     elif overrides or preset != "best":
         raise UsageError("give either whole settings or a preset with overrides, not both.")
-    return visualize(subject, settings, seed, callbacks)
+    hog = representation("hog", cell=model.cell).to(device)
+    return visualize(subject, hog, settings, seed, callbacks)
 
 
 def visualize(
-    subject: Subject, settings: Settings, seed: int, callbacks: Sequence[Observer] = ()
+    subject: Subject,
+    hog: Representation,
+    settings: Settings,
+    seed: int,
+    callbacks: Sequence[Observer] = (),
 ) -> Result:
-    """The result for a subject; see `template`."""
-    hog = representation("hog", cell=subject.cell)
-    assert isinstance(hog, Hog)
+    """The result for a subject; see `template`.
+
+    Raises:
+        PreimageError: if Φ is not HOG with the subject's cells.
+    """
+    if not isinstance(hog, Hog) or hog.cell != subject.cell:
+        raise PreimageError(f"the model's filters are for hog with cells of {subject.cell} pixels.")
     if subject.joint:
         found = _jointly(subject, hog, settings, seed, callbacks)
     else:
@@ -431,7 +442,8 @@ def _maximize(
     callbacks: Sequence[Observer],
 ) -> _Maximized:
     """Images with large scores for weights `[N, ...]`, all of one view, as one batch."""
-    noise_code = phi(UniformNoise().draw((phi.channels, *view), seeded(seeds)))
+    weights = weights.to(phi.device)
+    noise_code = phi(_noise(phi, view, seeds))
     rho = max(view)
     M = (weights.abs() * noise_code).flatten(1).sum(1)
     for name, largest in zip(names, M.tolist(), strict=True):
@@ -450,6 +462,11 @@ def _maximize(
     with torch.no_grad():
         code = phi(outcome.view)
     return _Maximized(names, outcome, _scores(weights, code), _scores(weights, noise_code), M, rho)
+
+
+def _noise(phi: Representation, view: View, seeds: Sequence[int]) -> Tensor:
+    """White noise, `[N, C, H, W]`."""
+    return UniformNoise().draw((phi.channels, *view), seeded(seeds)).to(phi.device)
 
 
 def _scores(weights: Tensor, code: Tensor) -> Tensor:
@@ -488,7 +505,8 @@ def _separately(
         )
     whole = _composition(subject, [images[number] for number, _ in filters])
     octaves, weights, view = _octaves(subject, hog)
-    noise = UniformNoise().draw((1, *view), seeded([seed]))
+    noise = _noise(hog, view, [seed])
+    weights = weights.to(hog.device)
     score, noise_score = (float(_scores(weights, octaves(x))) for x in (whole, noise))
     return _Found(_together(outcomes, whole), score, noise_score, filter_records, images[0])
 
