@@ -24,13 +24,15 @@ def lay(entry: catalogue.WeightFile, content: bytes) -> Path:
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.name)
 def test_layers_need_no_weights(run, model):
-    answer = run("layers", model.architecture.name, "--json")
+    answer = run("layers", model.name, "--no-weights", "--json")
     assert answer.json["model"] == model.name
     assert [set(row) for row in answer.json["layers"]] == len(answer.json["layers"]) * [
         {"name", "kind", "shape", "receptive_field", "stride", "offset", "fidelity", "jitter"}
     ]
     table = run("layers", model.name).out
     assert all(row["name"] in table for row in answer.json["layers"])
+    here = [row["weights_here"] for row in run("layers", model.name, "--json").json["layers"]]
+    assert set(here) == {model.name == "efficientnet-lite0"}
 
 
 def test_layers_of_alexnet_are_table_1s(run):

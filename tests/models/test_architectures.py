@@ -49,6 +49,39 @@ SHAPES = {
         "relu7": (4096,),
         "prob": (1000,),
     },
+    "alexnet-caffe": {
+        "conv1": (96, 55, 55),
+        "norm1": (96, 55, 55),
+        "pool1": (96, 27, 27),
+        "norm2": (256, 27, 27),
+        "pool2": (256, 13, 13),
+        "relu3": (384, 13, 13),
+        "relu4": (384, 13, 13),
+        "relu5": (256, 13, 13),
+        "pool5": (256, 6, 6),
+        "fc6": (4096,),
+        "prob": (1000,),
+    },
+    "caffenet": {
+        "conv1": (96, 55, 55),
+        "pool1": (96, 27, 27),
+        "norm1": (96, 27, 27),
+        "norm2": (256, 13, 13),
+        "relu4": (384, 13, 13),
+        "pool5": (256, 6, 6),
+        "fc7": (4096,),
+        "prob": (1000,),
+    },
+    "vgg-m": {
+        "conv1": (96, 109, 109),
+        "pool1": (96, 54, 54),
+        "conv2": (256, 26, 26),
+        "pool2": (256, 13, 13),
+        "conv5": (512, 13, 13),
+        "pool5": (512, 6, 6),
+        "fc6": (4096,),
+        "prob": (1000,),
+    },
     "efficientnet-lite0": {
         "stem": (32, 112, 112),
         "block01": (16, 112, 112),
@@ -89,7 +122,7 @@ def test_no_layer_works_in_place(architecture: Architecture) -> None:
 @EVERY_ARCHITECTURE
 def test_no_layer_changes_its_input(architecture: Architecture) -> None:
     torch.manual_seed(0)
-    x = torch.randn(1, 3, 64, 64)
+    x = torch.randn(1, 3, 96, 96)
     with torch.no_grad(), torch.device("cpu"):
         stop = "fc6" if architecture.name != "efficientnet-lite0" else "logits"
         with torch.device("meta"):
@@ -121,6 +154,9 @@ def test_the_numbers_of_parameters_are_the_published_ones() -> None:
     }
     assert counts["alexnet"] == 61_100_840
     assert counts["vgg16"] == 138_357_544
+    # As Caffe counts them; the two differ in the order of their layers alone.
+    assert counts["alexnet-caffe"] == counts["caffenet"] == 60_965_224
+    assert counts["vgg-m"] == 102_908_520
 
 
 def test_a_fully_connected_layer_is_a_flattened_linear_one() -> None:

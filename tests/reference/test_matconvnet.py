@@ -119,6 +119,7 @@ def every_kind() -> list[dict[str, Any]]:
         },
         {"type": "concat", "name": "both", "inputs": ["most", "mean"]},
         {"type": "normalize", "name": "lrn", "param": [4, 0.5, 0.01, 0.6]},
+        {"type": "normalize", "name": "wide", "param": [100, 0.5, 0.01, 0.6]},
         {"type": "dropout", "name": "drop", "rate": 0.5},
         files.conv(rng, "last", 1, 16, 5),
         {"type": "softmax", "name": "softmax"},

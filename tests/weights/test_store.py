@@ -328,3 +328,16 @@ def test_the_wheel_is_used_where_it_lies(cache: Path) -> None:
     assert path.stat().st_size == lite.size
     assert store.verify(lite) == (path, lite.sha256)
     assert not cache.exists()
+
+
+def test_an_md5_counts_where_the_publisher_gives_only_that(tmp_path: Path, cache: Path) -> None:
+    right = hashlib.md5(CONTENT).hexdigest()
+    toy = replace(entry(served(tmp_path)), sha256="", md5=right)
+    store.fetch(toy)
+    assert store.verify(toy).sha256 == digest(CONTENT)
+    (cache / "toy.pth").write_bytes(CONTENT + b"x")
+    with pytest.raises(PreimageError, match=f"expected md5 {right[:12]}.*weights get toy --force"):
+        store.verify(toy)
+    with pytest.raises(PreimageError, match="expected md5 000000"):
+        store.fetch(replace(toy, file="other.pth", md5=32 * "0"))
+    assert leftovers(cache) == ["toy.pth"]

@@ -167,7 +167,8 @@ def size(default: str) -> Callable[[Command], Command]:
         "--size",
         metavar="PX",
         type=Whole(min=1),
-        help="hog, hogb, dsift: bring the photo to a central square of this side. "
+        help="hog, hogb, dsift and networks for any size: bring the photo to a central square of "
+        "this side. "
         f"Default: {default}.",
     )
 

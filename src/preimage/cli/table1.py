@@ -22,23 +22,19 @@ def table1(*, as_json: bool) -> None:
     paper is not known to be wrong there.
     """
     from preimage.experiments.table1 import table1 as all_rows
+    from preimage.experiments.table1 import verdict
 
     rows = all_rows()
-    disputed = sum(row.disputed for row in rows)
-    mismatches = sum(not row.equal for row in rows) - disputed
+    counts = verdict(rows)
     if as_json:
-        record = {
-            "rows": [_record(row) for row in rows],
-            "mismatches": mismatches,
-            "disputed": disputed,
-        }
-        console.print_json(record)
+        console.print_json({"rows": [_record(row) for row in rows], **counts})
     else:
         headings = ("network", "layer", "paper size", "ours", "paper stride", "ours", "")
         console.print_table(headings, [_line(row) for row in rows])
-        click.echo(f"{len(rows)} rows, {mismatches} mismatches, {disputed} disputed")
-    if mismatches:
-        raise PreimageError(f"{mismatches} rows of Table 1 differ from the paper's.")
+        counted = ", ".join(f"{count} {name}" for name, count in counts.items())
+        click.echo(f"{len(rows)} rows, {counted}")
+    if counts["mismatches"]:
+        raise PreimageError(f"{counts['mismatches']} rows of Table 1 differ from the paper's.")
 
 
 def _record(row: Row) -> dict[str, Any]:

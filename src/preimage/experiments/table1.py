@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from preimage.representations.catalogue import layers_of
@@ -115,13 +116,26 @@ def table1() -> list[Row]:
     return [row for printed in PRINTED for row in _rows(printed)]
 
 
+def verdict(rows: Sequence[Row]) -> dict[str, int]:
+    """How many rows differ: `disputed`, where the paper looks wrong, and `mismatches`, elsewhere.
+
+    Example:
+        >>> verdict(table1())
+        {'mismatches': 0, 'disputed': 0}
+    """
+    disputed = sum(row.disputed for row in rows)
+    return {"mismatches": sum(not row.equal for row in rows) - disputed, "disputed": disputed}
+
+
 def _rows(printed: Printed) -> list[Row]:
     paper = {name: (size, stride) for name, size, stride in printed.layers}
+    none = (None, None)
     ours = {
         layer.name: (layer.geometry.receptive_field, layer.geometry.stride)
+        if layer.geometry
+        else none
         for layer in layers_of(printed.model)
     }
-    none = (None, None)
     return [
         Row(printed.network, printed.model, name, *paper.get(name, none), *ours.get(name, none))
         for name in dict.fromkeys([*paper, *ours])

@@ -69,11 +69,11 @@ def add(
         )
     file = _as_asked(read_matconvnet(path), mean, std, input_size)
     try:
-        file = _checked(file) if entry is None else _fitted(file, entry, path)
-    except UsageError:
-        raise
+        file = _checked(file) if entry is None else _fitted(file, entry)
     except PreimageError as error:
         raise PreimageError(f"{path}: {error}") from error
+    if entry is not None:
+        fill(skeleton(entry), dict(file.tensors), path)
     added = added_files.save(file, name, path, None if entry is None else entry.name)
     return Addition(model_of(added), added, file.warnings)
 
@@ -130,9 +130,8 @@ def _checked(file: NetworkFile) -> NetworkFile:
     return replace(file, labels=(), warnings=(*file.warnings, words))
 
 
-def _fitted(file: NetworkFile, entry: Model, path: Path) -> NetworkFile:
-    """A file as the parameters of a network of the catalogue."""
-    network = skeleton(entry)
+def _fitted(file: NetworkFile, entry: Model) -> NetworkFile:
+    """A file as the parameters of a network of the catalogue; their shapes are not checked here."""
     if file.input_size not in (None, entry.architecture.input_size):
         raise PreimageError(
             f"expected a network for images of {entry.architecture.input_size} pixels, as "
@@ -140,6 +139,4 @@ def _fitted(file: NetworkFile, entry: Model, path: Path) -> NetworkFile:
         )
     if file.channels != entry.channels:
         raise PreimageError(f"expected images of {entry.channels} channels, got {file.channels}")
-    state = convert.from_matconvnet(file, network)
-    fill(network, state, path)
-    return replace(file, tensors=state, layers=())
+    return replace(file, tensors=convert.from_matconvnet(file, skeleton(entry)), layers=())

@@ -28,6 +28,8 @@ IMAGENET_STD = (255 * 0.229, 255 * 0.224, 255 * 0.225)
 # colour takes their place once it is here.
 CAFFE_MEAN = (122.679, 116.669, 104.007)
 VGG_MEAN = (123.68, 116.779, 103.939)
+# Counting from black, the prior's soft bound would hold every bright colour for unnatural.
+MID_GREY = 127.5
 
 
 @dataclass(frozen=True)
@@ -79,8 +81,8 @@ class Checkpoint:
 class Model:
     """An architecture with weights from one source.
 
-    The network's input is ``(RGB - mean) / std`` with RGB from 0 to 255, that is the image on
-    the canvas scale divided by ``std``.
+    The network's input is ``(RGB - zero) / std`` with RGB from 0 to 255; where ``zero`` is the mean
+    colour, that is the image on the canvas scale divided by ``std``.
 
     Args:
         name: ``architecture.source``.
@@ -89,6 +91,7 @@ class Model:
         std: what each channel is divided by, in units of 0-255.
         checkpoints: files with its weights, the most complete first and the smallest last.
         classes: what the last layer's outputs are; `own`: what its file calls them.
+        zero: colour that the network sees as 0; None: the mean colour.
     """
 
     name: str
@@ -97,6 +100,7 @@ class Model:
     std: tuple[float, ...]
     checkpoints: tuple[Checkpoint, ...]
     classes: Literal["imagenet", "own"] | None
+    zero: tuple[float, ...] | None = None
 
     @property
     def channels(self) -> int:
@@ -167,17 +171,16 @@ def _efficientnet_lite0(path: Path) -> Published:
 def _matconvnet(build: Callable[[], nn.Sequential], path: Path) -> Published:
     with torch.device("meta"):
         network = build()
+    file = read_matconvnet(path)
     try:
-        file = read_matconvnet(path)
         state = convert.from_matconvnet(file, network)
     except PreimageError as error:
-        where = "" if str(error).startswith(str(path)) else f"{path}: "
-        raise PreimageError(f"{where}{error}") from error
+        raise PreimageError(f"{path}: {error}") from error
     return Published(state, file.mean, file.labels or None)
 
 
 def _safetensors(entry: Added, path: Path) -> Published:
-    return Published(read_safetensors(path), entry.mean, entry.labels or None)
+    return Published(read_safetensors(path), labels=entry.labels or None)
 
 
 ARCHITECTURES: tuple[Architecture, ...] = (
@@ -352,7 +355,8 @@ def model_of(added: Added) -> Model:
             classes="own" if added.labels else None,
         )
     checkpoint = Checkpoint(added.name, partial(_safetensors, added), last)
-    return replace(base, mean=added.mean, std=added.std, checkpoints=(checkpoint,))
+    mean = added.mean if any(added.mean) else (MID_GREY,) * added.channels
+    return replace(base, mean=mean, std=added.std, checkpoints=(checkpoint,), zero=added.mean)
 
 
 def scores_of(network: Added | NetworkFile) -> str:

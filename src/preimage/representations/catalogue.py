@@ -177,6 +177,7 @@ def _network_layer(model: str, layer: str) -> NetworkLayer:
         input_size=entry.architecture.input_size,
         mean=loaded.model.mean,
         std=entry.std,
+        zero=entry.zero,
         geometry=row.geometry,
         defaults=layer_defaults(model)[layer],
         weights=loaded.weights,

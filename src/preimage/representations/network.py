@@ -60,6 +60,7 @@ class NetworkLayer(Representation):
         input_size: side of the square image it takes, or None for any.
         mean: mean colour, 0-255: the canvas scale is RGB minus this.
         std: what the canvas scale is divided by, per channel, to make the network's input.
+        zero: colour that the network sees as 0, 0-255, where that is not the mean colour.
         geometry, defaults, weights: see `Representation`.
         classifier: the layer that gives class scores before any softmax, or None.
         labels: names of the classes.
@@ -77,6 +78,7 @@ class NetworkLayer(Representation):
         input_size: int | None = 224,
         mean: Sequence[float] = (123.675, 116.28, 103.53),
         std: Sequence[float] = (58.395, 57.12, 57.375),
+        zero: Sequence[float] | None = None,
         geometry: Geometry | None = None,
         defaults: Defaults | None = None,
         weights: WeightsRecord | None = None,
@@ -103,10 +105,17 @@ class NetworkLayer(Representation):
         self.device = torch.device("cpu") if parameter is None else parameter.device
         scale = torch.tensor([1.0 / value for value in std], device=self.device)
         self._scale = scale.view(1, -1, 1, 1)
+        offset = [m - z for m, z in zip(mean, mean if zero is None else zero, strict=True)]
+        shift = torch.tensor(offset, device=self.device).view(1, -1, 1, 1) * self._scale
+        self._shift = shift if any(offset) else None
 
     def __call__(self, image: Tensor) -> Tensor:
+        return self._run(self._network_input(image), self._module)
+
+    def _network_input(self, image: Tensor) -> Tensor:
         # The product is a new tensor, so a first layer that works in place can't touch the image.
-        return self._run(image * self._scale, self._module)
+        scaled = image * self._scale
+        return scaled if self._shift is None else scaled + self._shift
 
     def _run(self, network_input: Tensor, target: nn.Module) -> Tensor:
         hook = target.register_forward_hook(_stop_here)
@@ -125,13 +134,15 @@ class NetworkLayer(Representation):
         self.network.to(device)
         self.device = torch.device(device)
         self._scale = self._scale.to(device)
+        self._shift = None if self._shift is None else self._shift.to(device)
         return self
 
     @torch.no_grad()
     def logits(self, image: Tensor) -> Tensor | None:
         if self._classifier is None:
             return None
-        scores = self._run(image * self._scale, self.network.get_submodule(self._classifier))
+        classifier = self.network.get_submodule(self._classifier)
+        scores = self._run(self._network_input(image), classifier)
         # Where a fully connected layer is a convolution, they are maps of one pixel.
         return scores.flatten(1)
 

@@ -56,7 +56,7 @@ class NetworkFile:
         tensors: weights by `LAYER.weight` and so on, in PyTorch's order.
         channels: of the image.
         input_size: side of the square image, or None if the file names none.
-        mean: mean colour, 0-255, one number for each channel.
+        mean: colour that is subtracted, 0-255, one number for each channel.
         std: what a channel is divided by after that, in units of 0-255.
         labels: names of the classes, or none.
         warnings: what a person should know of.
@@ -250,7 +250,13 @@ def _lrn(layer: _Layer, channels: int) -> int:
     if len(numbers) != 4 or not (numbers[0] >= 1 and numbers[0] == int(numbers[0])):
         raise layer.wrong(f"expected param as [N kappa alpha beta], got {numbers}")
     size, kappa, alpha, beta = numbers
-    layer.options = {"size": min(int(size), MAX_SIDE), "kappa": kappa, "alpha": alpha, "beta": beta}
+    # A wider window than twice the channels sums the same ones.
+    layer.options = {
+        "size": min(int(size), 2 * channels),
+        "kappa": kappa,
+        "alpha": alpha,
+        "beta": beta,
+    }
     return channels
 
 
@@ -445,12 +451,16 @@ def _finish(net: Struct, layers: list[_Layer]) -> NetworkFile:
     std = _colour(_array(normalization.get("imageStd")), channels, "imageStd")
     warnings = []
     if not average.size:
-        warnings.append("the file names no mean colour: 0 is taken; --mean gives another")
+        warnings.append("the file names no mean colour: none is subtracted; --mean gives one")
     if not normalization:
         warnings.append(
             "the file does not say on which scale images are: 0-255 is taken; for 0-1 (as "
             "denoising networks have) give --std 255"
         )
+    side = _side(size, average)
+    if side is None and size.size >= 2 and size.ravel()[:2].min() > 1:
+        shown = "x".join(f"{each:g}" for each in size.ravel()[:2])
+        warnings.append(f"its images are {shown}, not square: squares of any size are taken")
     tensors = {
         f"{layer.name}.{key}": torch.from_numpy(np.require(value, np.float32, ["C", "W"]))
         for layer in layers
@@ -464,7 +474,7 @@ def _finish(net: Struct, layers: list[_Layer]) -> NetworkFile:
         ),
         tensors=tensors,
         channels=channels,
-        input_size=_side(size, average),
+        input_size=side,
         mean=mean if mean else (0.0,) * channels,
         std=std if std else (1.0,) * channels,
         labels=tuple(

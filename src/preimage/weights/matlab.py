@@ -29,7 +29,8 @@ by column), a struct as a dict; None for what has no data (functions, objects, s
 MAX_BYTES = 2 << 30
 FREE_BYTES = 64 << 20
 MAX_EXPANSION = 100
-MAX_VALUES = 200_000
+# A network of a thousand layers has about 30 000.
+MAX_VALUES = 50_000
 MAX_TEXT = 1 << 20
 # Real networks nest eight deep.
 MAX_DEPTH = 24
@@ -45,11 +46,12 @@ class _Budget:
     """What a file may still unfold to."""
 
     bytes: int
-    values: int = MAX_VALUES
+    values: int
 
     @staticmethod
     def of(path: Path) -> _Budget:
-        return _Budget(min(MAX_BYTES, FREE_BYTES + MAX_EXPANSION * path.stat().st_size))
+        size = path.stat().st_size
+        return _Budget(min(MAX_BYTES, FREE_BYTES + MAX_EXPANSION * size), MAX_VALUES)
 
     def spend(self, size: int) -> None:
         if size > self.bytes:
