@@ -146,12 +146,12 @@ FAR = dpm_toy.cells([np.array([place]) for place in ((0, 0, 0), (1, 0, 1), (10**
     ("changes", "words"),
     [
         ({"start": 99}, "start: expected a whole number from 1 to 13, got 99"),
-        ({"start": 2}, "expected 1 to 1000 components, got 0"),
+        ({"start": 2}, "expected 1 to 64 components, got 0"),
         ({"class": np.arange(5.0), "start": 99}, "start: expected"),
         ({"rules": with_component(type=np.arange(5.0))}, "component 1: expected a structural rule"),
         ({"features": {"bias": np.inf}}, "component 1: expected a finite bias"),
         ({"start": 3}, "component 1: expected a structural rule"),
-        ({"sbin": 0}, "sbin: expected a whole number from 2 to 64, got 0"),
+        ({"sbin": 0}, "sbin: expected a whole number from 2 to 16, got 0"),
         ({"blocks": np.zeros((0, 0))}, "root: block: expected a whole number"),
         ({"blocks": with_block(1, shape=HUGE)}, "root: shape: expected a whole number"),
         (

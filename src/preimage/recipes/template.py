@@ -34,7 +34,15 @@ from preimage.search.result import Result
 from preimage.search.stages import Stage
 from preimage.search.starts import UniformNoise, seeded
 from preimage.search.step_rules import NormalizedMomentum, WindowedAdaGrad
-from preimage.weights.dpm import CHANNELS, MAX_CELL, MAX_SIDE, Component, Part, read_dpm
+from preimage.weights.dpm import (
+    CHANNELS,
+    MAX_CELL,
+    MAX_COMPONENTS,
+    MAX_SIDE,
+    Component,
+    Part,
+    read_dpm,
+)
 
 View = tuple[int, int]
 
@@ -240,7 +248,7 @@ class Subject:
             )
             for weights, part in zip(filters, record["parts"], strict=True)
         ]
-        cell, number = _wholes((record["cell"], record["component"]), 1, 1000)
+        cell, number = _wholes((record["cell"], record["component"]), 1, MAX_COMPONENTS)
         if cell > MAX_CELL:
             raise ValueError(f"expected cells of at most {MAX_CELL} pixels")
         return Subject(

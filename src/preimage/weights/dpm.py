@@ -22,11 +22,12 @@ from preimage.weights.matlab import MatlabValue, read_matlab
 
 Struct = Mapping[str, MatlabValue]
 
-# Real filters have at most 15 cells a side, real models 6 components of 8 parts.
-MAX_SIDE = 64
-MAX_CELL = 64
-MAX_COMPONENTS = 1000
-MAX_PARTS = 100
+# Real filters have at most 15 cells a side, real models 6 components of 8 parts. Filters can share
+# a block, so that a small file could ask for any number of large ones.
+MAX_SIDE = 32
+MAX_CELL = 16
+MAX_COMPONENTS = 64
+MAX_PARTS = 32
 MAX_WEIGHT = 1e6
 
 CHANNELS = 31
