@@ -17,6 +17,7 @@ from preimage.recipes import (
     maximization_settings_for,
     maximize,
     settings_for,
+    template,
 )
 from preimage.representations import Representation, representation
 from preimage.search import (
@@ -78,4 +79,5 @@ __all__ = [
     "minimise",
     "representation",
     "settings_for",
+    "template",
 ]

@@ -25,11 +25,12 @@ from preimage.cli.rerun import rerun
 from preimage.cli.stats import stats
 from preimage.cli.study import study
 from preimage.cli.table1 import table1
+from preimage.cli.template import template
 from preimage.errors import PreimageError
 from preimage.files import printable, reason
 
 SECTIONS: tuple[tuple[str, tuple[click.Command, ...]], ...] = (
-    ("Pictures", (invert, maximize, glyph, rerun, demo)),
+    ("Pictures", (invert, maximize, template, glyph, rerun, demo)),
     ("Codes", (encode,)),
     ("Networks", (layers, models, weights, table1)),
     ("Measuring", (reproduce, stats, study, hoggle, bench)),

@@ -67,7 +67,9 @@ def _text(command: click.Command) -> str:
 
 
 def _row(option: click.Option) -> str:
-    spelling = f"{option.opts[0]} {option.metavar or ''}".strip()
+    # The second one switches off what the first switches on.
+    spellings = "/".join((option.opts[0], *option.secondary_opts))
+    spelling = f"{spellings} {option.metavar or ''}".strip()
     default = f"`{option.default}`" if option.show_default else ""
     if option.required:
         default = "required"

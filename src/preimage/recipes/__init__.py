@@ -9,6 +9,7 @@ from preimage.recipes.maximization_presets import (
 from preimage.recipes.objectives import Channel, Direction, Label, Objective
 from preimage.recipes.presets import PRESETS, settings_for
 from preimage.recipes.settings import MaximizationSettings, Settings
+from preimage.recipes.template import template
 
 __all__ = [
     "MAXIMIZATION_PRESETS",
@@ -24,4 +25,5 @@ __all__ = [
     "maximization_settings_for",
     "maximize",
     "settings_for",
+    "template",
 ]

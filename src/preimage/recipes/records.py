@@ -35,9 +35,14 @@ def _maximization_headline(record: Record) -> tuple[str, str]:
     return "activation", f"{record['activation']:.3g}, {record['ratio']:.2g} x M"
 
 
+def _template_headline(record: Record) -> tuple[str, str]:
+    return "score", f"{record['score']:.2f} (noise {record['noise_score']:.2f})"
+
+
 HEADLINES: dict[str, Callable[[Record], tuple[str, str]]] = {
     "invert": _inversion_headline,
     "maximize": _maximization_headline,
+    "template": _template_headline,
 }
 """By task: the one figure of its records that a caption and a summary show, and what it is."""
 

@@ -19,6 +19,7 @@ from preimage.recipes.inversion import invert
 from preimage.recipes.maximization import again as maximize_again
 from preimage.recipes.records import Observer, headline, name_of, versions
 from preimage.recipes.settings import MaximizationSettings, SearchSettings, Settings
+from preimage.recipes.template import Subject, visualize
 from preimage.representations import Representation, representation
 from preimage.representations.catalogue import hand_crafted
 from preimage.search.result import RECORD, Result, load_record
@@ -111,7 +112,21 @@ def _maximize(
         return maximize_again(phi, record, weights, settings, seed, callbacks)
 
 
-TASKS: dict[str, Again] = {"invert": _invert, "maximize": _maximize}
+def _template(
+    folder: Path,
+    record: Mapping[str, Any],
+    phi: Representation,
+    settings: Settings,
+    seed: int,
+    callbacks: Sequence[Observer],
+) -> Result:
+    code = load_code(folder / CODE)
+    with _readable():
+        subject = Subject.from_record(_part(record, "template"), code)
+    return visualize(subject, phi, settings, seed, callbacks)
+
+
+TASKS: dict[str, Again] = {"invert": _invert, "maximize": _maximize, "template": _template}
 """How each task is done once more: from the folder, its record and what was read from it."""
 
 SETTINGS: dict[str, type[SearchSettings]] = {"maximize": MaximizationSettings}

@@ -43,6 +43,7 @@ class Result:
         displayed: reference and pre-image as the figure shows them, if not as they are.
         drawing: the target code as a picture, for the figure, where codes are drawn by custom.
         title: what stands over the picture in the figure; empty for model and layer.
+        panels: the figure's pictures, where they are not reference, drawn code and pre-image.
     """
 
     record: Mapping[str, Any]
@@ -57,6 +58,7 @@ class Result:
     displayed: tuple[Image.Image, ...] = field(default=(), repr=False)
     drawing: Image.Image | None = field(default=None, repr=False)
     title: str = ""
+    panels: tuple[Tile, ...] = field(default=(), repr=False)
 
     @property
     def relative_error(self) -> float:
@@ -71,6 +73,8 @@ class Result:
     def tiles(self) -> list[Tile]:
         """The figure's pictures with their captions: reference and drawn code, as far as there are,
         and pre-image."""
+        if self.panels:
+            return list(self.panels)
         stretched = bool(self.displayed)
         shown = self.displayed or tuple(p for p in (self.reference, self.image) if p is not None)
         representation = self.record["representation"]
