@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from preimage.energy import BoundedRange, Energy, Euclidean, InnerProduct, TotalVariation
 from preimage.errors import PreimageError, UsageError
-from preimage.recipes import PRESETS, Settings, encode, invert, settings_for
+from preimage.recipes import PRESETS, Settings, caricature, encode, invert, settings_for
 from preimage.representations import Representation, representation
 from preimage.search import (
     LBFGS,
     Adam,
+    BoxCanvas,
     Momentum,
     NormalizedMomentum,
     PixelCanvas,
@@ -26,6 +27,7 @@ __all__ = [
     "PRESETS",
     "Adam",
     "BoundedRange",
+    "BoxCanvas",
     "Energy",
     "Euclidean",
     "InnerProduct",
@@ -43,6 +45,7 @@ __all__ = [
     "UniformNoise",
     "UsageError",
     "WindowedAdaGrad",
+    "caricature",
     "encode",
     "invert",
     "minimise",

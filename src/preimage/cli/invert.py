@@ -135,7 +135,7 @@ def invert(
         got = "both" if images else "neither"
         raise UsageError(f"expected either images or --code FILE.npy to invert, got {got}.")
     layer, chosen = options.check_model(model, layer, size, cell=cell, step=step)
-    _check_places(out, movie, overwrite)
+    check_places(out, movie, overwrite)
     options.check_photos(images)
 
     from preimage.gallery.movie import Recorder
@@ -163,16 +163,16 @@ def invert(
     film = recorders[0].gif([result.image for result in results]) if recorders else None
     place = None
     if out is not None or not as_json:
-        place = _save(results, out, overwrite, _words(images, phi))
+        place = save(results, out, overwrite, _words(images, phi))
     if movie is not None and film is not None:
-        _write(film, movie)
+        write_film(film, movie)
     if as_json:
         console.print_records([result.record for result in results])
     else:
         console.print_results(results, str(place))
 
 
-def _check_places(out: Path | None, movie: Path | None, overwrite: bool) -> None:
+def check_places(out: Path | None, movie: Path | None, overwrite: bool) -> None:
     from preimage.search.result import check_new_folder
 
     if out is not None:
@@ -191,7 +191,7 @@ def _words(images: tuple[Path, ...], phi: Representation) -> tuple[str | None, .
     return (what, phi.model, phi.layer)
 
 
-def _save(
+def save(
     results: list[Result], out: Path | None, overwrite: bool, words: tuple[str | None, ...]
 ) -> Path:
     from preimage.search.result import save_all
@@ -200,7 +200,7 @@ def _save(
     return save_all(results, options.free_folder(*words) if out is None else out, overwrite)
 
 
-def _write(film: bytes, movie: Path) -> None:
+def write_film(film: bytes, movie: Path) -> None:
     from preimage.files import replacing
 
     movie.absolute().parent.mkdir(parents=True, exist_ok=True)

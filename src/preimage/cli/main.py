@@ -12,6 +12,7 @@ import click
 
 import preimage
 from preimage.cli.bench import bench
+from preimage.cli.caricature import caricature
 from preimage.cli.demo import demo
 from preimage.cli.encode import encode
 from preimage.cli.glyph import glyph
@@ -23,7 +24,7 @@ from preimage.errors import PreimageError
 from preimage.files import printable, reason
 
 SECTIONS: tuple[tuple[str, tuple[click.Command, ...]], ...] = (
-    ("Pictures", (invert, glyph, rerun, demo)),
+    ("Pictures", (invert, caricature, glyph, rerun, demo)),
     ("Codes", (encode,)),
     ("Networks", (layers, models, weights)),
     ("Measuring", (bench,)),

@@ -1,7 +1,8 @@
 """What people ask for: each recipe chooses energy, start and stages, and calls the one loop."""
 
+from preimage.recipes.caricature import caricature
 from preimage.recipes.inversion import encode, invert
 from preimage.recipes.presets import PRESETS, settings_for
 from preimage.recipes.settings import Settings
 
-__all__ = ["PRESETS", "Settings", "encode", "invert", "settings_for"]
+__all__ = ["PRESETS", "Settings", "caricature", "encode", "invert", "settings_for"]

@@ -93,19 +93,19 @@ def invert(
     single = restarts == 1 and (images is None or isinstance(images, str | Path | Image.Image))
     if images is None:
         assert array is not None  # one of the two was given
-        targets = [_Target(None, None, as_code(representation, array, view))]
+        targets = [Target(None, None, as_code(representation, array, view))]
     else:
         photos = [images] if isinstance(images, str | Path | Image.Image) else list(images)
         if not photos:
             raise UsageError("no image was given.")
-        targets = [_Target.of(representation, photo, view[0]) for photo in photos]
+        targets = [Target.of(representation, photo, view[0]) for photo in photos]
     results = _search(
         representation, targets, settings, view, seed, restarts, callbacks, display_stretched
     )
     return results[0] if single else results
 
 
-class _Target:
+class Target:
     """A code to invert, and where it comes from."""
 
     def __init__(
@@ -121,12 +121,12 @@ class _Target:
         self.reference = reference
 
     @staticmethod
-    def of(representation: Representation, source: Photo, size: int) -> _Target:
+    def of(representation: Representation, source: Photo, size: int) -> Target:
         image = representation.photo(source, size)
         reference = as_picture(to_pixels(image, representation.mean))
         grey = f"the photo is in colour; {representation.name} sees its grey values"
         warnings = [grey] if loses_colours(representation, source) else []
-        return _Target(source, image, encode(representation, image), reference, warnings)
+        return Target(source, image, encode(representation, image), reference, warnings)
 
 
 def loses_colours(representation: Representation, source: Photo) -> bool:
@@ -235,7 +235,7 @@ def mask_for(settings: Settings, code: Tensor) -> Tensor | None:
 
 def _search(
     representation: Representation,
-    targets: Sequence[_Target],
+    targets: Sequence[Target],
     settings: Settings,
     view: tuple[int, int],
     seed: int,

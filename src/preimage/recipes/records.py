@@ -31,8 +31,13 @@ def _inversion_headline(record: Record) -> tuple[str, str]:
     return "relative error", f"{100 * record['relative_error']:.1f} %"
 
 
+def _growth_headline(record: Record) -> tuple[str, str]:
+    return "activations", f"{record['growth']:.2f} times the reference's"
+
+
 HEADLINES: dict[str, Callable[[Record], tuple[str, str]]] = {
     "invert": _inversion_headline,
+    "caricature": _growth_headline,
 }
 """By task: the one figure of its records that a caption and a summary show, and what it is."""
 

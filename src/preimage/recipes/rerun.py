@@ -13,6 +13,7 @@ from PIL import Image
 
 from preimage.errors import PreimageError, UsageError, one_line
 from preimage.models import catalogue as models
+from preimage.recipes.caricature import caricature
 from preimage.recipes.codes import load_code
 from preimage.recipes.inversion import invert
 from preimage.recipes.records import Observer, headline, name_of, versions
@@ -88,7 +89,22 @@ def _invert(
     return result
 
 
-TASKS: dict[str, Again] = {"invert": _invert}
+def _caricature(
+    folder: Path,
+    record: Mapping[str, Any],
+    phi: Representation,
+    settings: Settings,
+    seed: int,
+    callbacks: Sequence[Observer],
+) -> Result:
+    result = caricature(
+        phi, **_photo(folder, phi), settings=settings, seed=seed, callbacks=callbacks
+    )
+    assert isinstance(result, Result)
+    return result
+
+
+TASKS: dict[str, Again] = {"invert": _invert, "caricature": _caricature}
 """How each task is done once more: from the folder, its record and what was read from it."""
 
 
@@ -153,20 +169,24 @@ def _is_network(model: str) -> bool:
 
 
 def _target(folder: Path, phi: Representation) -> dict[str, Any]:
-    reference, code = folder / REFERENCE, folder / CODE
-    if reference.is_file():
-        # At the input size already, where loading changes no pixel.
-        width, height = _size(reference)
-        side = height if phi.input_size is None else phi.input_size
-        if (width, height) != (side, side):
-            raise PreimageError(
-                f"{reference}: expected {side}x{side} pixels, got {width}x{height}: "
-                "this is not the reference of this result."
-            )
-        return {"images": reference, "size": side}
-    if code.is_file():
+    if (folder / REFERENCE).is_file():
+        return _photo(folder, phi)
+    if (code := folder / CODE).is_file():
         return {"code": load_code(code)}
     raise PreimageError(f"{folder} holds neither {REFERENCE} nor {CODE}: nothing to search for.")
+
+
+def _photo(folder: Path, phi: Representation) -> dict[str, Any]:
+    """The reference: at the input size already, where loading changes no pixel."""
+    reference = folder / REFERENCE
+    width, height = _size(reference)
+    side = height if phi.input_size is None else phi.input_size
+    if (width, height) != (side, side):
+        raise PreimageError(
+            f"{reference}: expected {side}x{side} pixels, got {width}x{height}: "
+            "this is not the reference of this result."
+        )
+    return {"images": reference, "size": side}
 
 
 def _size(picture: Path) -> tuple[int, int]:

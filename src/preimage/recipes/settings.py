@@ -9,7 +9,7 @@ from typing import Any
 from preimage.energy import BoundedRange, Prior, TotalVariation
 from preimage.energy.energy import check_fidelity
 from preimage.errors import PreimageError, UsageError
-from preimage.search.canvases import Canvas, PixelCanvas, SpectralCanvas
+from preimage.search.canvases import BoxCanvas, Canvas, PixelCanvas, SpectralCanvas
 from preimage.search.lbfgs import LBFGS
 from preimage.search.stages import Stage, scale_stages, total_iterations
 from preimage.search.starts import UniformNoise
@@ -25,6 +25,7 @@ KINDS: dict[str, type] = {
     kind.__name__: kind
     for kind in (
         PixelCanvas,
+        BoxCanvas,
         SpectralCanvas,
         UniformNoise,
         WindowedAdaGrad,

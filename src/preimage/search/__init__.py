@@ -1,6 +1,6 @@
 """Canvases, step rules, stages and the one loop that uses them."""
 
-from preimage.search.canvases import Canvas, PixelCanvas, SpectralCanvas
+from preimage.search.canvases import BoxCanvas, Canvas, PixelCanvas, SpectralCanvas
 from preimage.search.lbfgs import LBFGS
 from preimage.search.minimise import Outcome, Snapshot, minimise
 from preimage.search.result import Result
@@ -17,6 +17,7 @@ from preimage.search.step_rules import (
 __all__ = [
     "LBFGS",
     "Adam",
+    "BoxCanvas",
     "Canvas",
     "Momentum",
     "NormalizedMomentum",
