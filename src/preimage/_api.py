@@ -2,10 +2,32 @@
 
 from __future__ import annotations
 
-from preimage.energy import BoundedRange, Energy, Euclidean, InnerProduct, TotalVariation
+from preimage.energy import (
+    BoundedRange,
+    Energy,
+    Euclidean,
+    Gram,
+    InnerProduct,
+    Together,
+    TotalVariation,
+)
 from preimage.errors import PreimageError, UsageError
-from preimage.recipes import PRESETS, Settings, caricature, encode, invert, settings_for
-from preimage.representations import Representation, representation
+from preimage.recipes import (
+    PRESETS,
+    Settings,
+    caricature,
+    encode,
+    invert,
+    settings_for,
+    style,
+    texture,
+)
+from preimage.representations import (
+    Representation,
+    SeveralLayers,
+    representation,
+    several_layers,
+)
 from preimage.search import (
     LBFGS,
     Adam,
@@ -30,6 +52,7 @@ __all__ = [
     "BoxCanvas",
     "Energy",
     "Euclidean",
+    "Gram",
     "InnerProduct",
     "Momentum",
     "NormalizedMomentum",
@@ -38,9 +61,11 @@ __all__ = [
     "Representation",
     "Result",
     "Settings",
+    "SeveralLayers",
     "Snapshot",
     "SpectralCanvas",
     "Stage",
+    "Together",
     "TotalVariation",
     "UniformNoise",
     "UsageError",
@@ -51,4 +76,7 @@ __all__ = [
     "minimise",
     "representation",
     "settings_for",
+    "several_layers",
+    "style",
+    "texture",
 ]

@@ -20,11 +20,12 @@ from preimage.cli.invert import invert
 from preimage.cli.models import layers, models, weights
 from preimage.cli.options import INTERRUPTED, Interrupted
 from preimage.cli.rerun import rerun
+from preimage.cli.texture import style, texture
 from preimage.errors import PreimageError
 from preimage.files import printable, reason
 
 SECTIONS: tuple[tuple[str, tuple[click.Command, ...]], ...] = (
-    ("Pictures", (invert, caricature, glyph, rerun, demo)),
+    ("Pictures", (invert, caricature, texture, style, glyph, rerun, demo)),
     ("Codes", (encode,)),
     ("Networks", (layers, models, weights)),
     ("Measuring", (bench,)),

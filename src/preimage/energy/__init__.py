@@ -1,7 +1,17 @@
 """Losses, priors and the energy they make (Eq. 1)."""
 
 from preimage.energy.energy import Energy
-from preimage.energy.losses import Euclidean, InnerProduct, Loss
+from preimage.energy.losses import Euclidean, Gram, InnerProduct, Loss, Together
 from preimage.energy.priors import BoundedRange, Prior, TotalVariation
 
-__all__ = ["BoundedRange", "Energy", "Euclidean", "InnerProduct", "Loss", "Prior", "TotalVariation"]
+__all__ = [
+    "BoundedRange",
+    "Energy",
+    "Euclidean",
+    "Gram",
+    "InnerProduct",
+    "Loss",
+    "Prior",
+    "Together",
+    "TotalVariation",
+]

@@ -4,5 +4,15 @@ from preimage.recipes.caricature import caricature
 from preimage.recipes.inversion import encode, invert
 from preimage.recipes.presets import PRESETS, settings_for
 from preimage.recipes.settings import Settings
+from preimage.recipes.texture import style, texture
 
-__all__ = ["PRESETS", "Settings", "caricature", "encode", "invert", "settings_for"]
+__all__ = [
+    "PRESETS",
+    "Settings",
+    "caricature",
+    "encode",
+    "invert",
+    "settings_for",
+    "style",
+    "texture",
+]

@@ -35,9 +35,21 @@ def _growth_headline(record: Record) -> tuple[str, str]:
     return "activations", f"{record['growth']:.2f} times the reference's"
 
 
+def _texture_headline(record: Record) -> tuple[str, str]:
+    return "texture loss", f"{100 * record['part_of_start']:.2g} % of the start's"
+
+
+def _style_headline(record: Record) -> tuple[str, str]:
+    errors = record["gram_errors"].values()
+    mean = sum(errors) / len(errors)
+    return "content error", f"{100 * record['content_error']:.1f} %, style {100 * mean:.1f} %"
+
+
 HEADLINES: dict[str, Callable[[Record], tuple[str, str]]] = {
     "invert": _inversion_headline,
     "caricature": _growth_headline,
+    "texture": _texture_headline,
+    "style": _style_headline,
 }
 """By task: the one figure of its records that a caption and a summary show, and what it is."""
 
@@ -200,6 +212,8 @@ def make_result(
     columns: Mapping[str, Tensor] | None = None,
     drawing: Image.Image | None = None,
     stretched: bool = False,
+    beside: Mapping[str, Image.Image] | None = None,
+    mask: np.ndarray | None = None,
 ) -> Result:
     """The result of one problem.
 
@@ -213,6 +227,7 @@ def make_result(
         columns: what the trace shows besides the energy's terms, `[iterations]` each.
         drawing: see `Result`.
         stretched: let the figure show each picture with its contrast stretched.
+        beside, mask: see `Result`.
     """
     mean, view = representation.mean, outcome.view[problem]
     shown = [each for each in (image, view) if each is not None]
@@ -230,4 +245,6 @@ def make_result(
         code=None if code is None else code.cpu().numpy(),
         displayed=tuple(as_picture(stretch(x, mean)) for x in shown) if stretched else (),
         drawing=drawing,
+        beside=beside or {},
+        mask=mask,
     )

@@ -18,7 +18,8 @@ from preimage.recipes.codes import load_code
 from preimage.recipes.inversion import invert
 from preimage.recipes.records import Observer, headline, name_of, versions
 from preimage.recipes.settings import Settings
-from preimage.representations import Representation, representation
+from preimage.recipes.texture import style, texture
+from preimage.representations import Representation, SeveralLayers, representation, several_layers
 from preimage.representations.catalogue import hand_crafted
 from preimage.search.result import RECORD, Result, load_record
 
@@ -62,6 +63,7 @@ def rerun(folder: str | Path, device: str = "cpu", callbacks: Sequence[Observer]
         again = TASKS[record["task"]]
         result = again(Path(folder), record, phi, settings, seed + restart, callbacks)
     original = {"image": image, "seed": seed, "restart": restart}
+    original |= {key: record[key] for key in result.beside if key in record}
     warnings = _differences(record, result.record)
     return replace(
         result,
@@ -104,8 +106,52 @@ def _caricature(
     return result
 
 
-TASKS: dict[str, Again] = {"invert": _invert, "caricature": _caricature}
+def _texture(
+    folder: Path,
+    record: Mapping[str, Any],
+    phi: Representation,
+    settings: Settings,
+    seed: int,
+    callbacks: Sequence[Observer],
+) -> Result:
+    assert isinstance(phi, SeveralLayers)
+    (width, height), source = _size(folder / "image.png"), folder / REFERENCE
+    return texture(
+        phi,
+        source,
+        size=(height, width),
+        source_size=_size(source)[0],
+        settings=settings,
+        seed=seed,
+        callbacks=callbacks,
+    )
+
+
+def _style(
+    folder: Path,
+    record: Mapping[str, Any],
+    phi: Representation,
+    settings: Settings,
+    seed: int,
+    callbacks: Sequence[Observer],
+) -> Result:
+    assert isinstance(phi, SeveralLayers)
+    content, other = folder / REFERENCE, folder / "style.png"
+    size = _size(content)[0]
+    return style(phi, content, other, size=size, settings=settings, seed=seed, callbacks=callbacks)
+
+
+TASKS: dict[str, Again] = {
+    "invert": _invert,
+    "caricature": _caricature,
+    "texture": _texture,
+    "style": _style,
+}
 """How each task is done once more: from the folder, its record and what was read from it."""
+
+
+OF_SEVERAL_LAYERS = ("texture", "style")
+"""Tasks whose representation is several layers at once, their names joined by commas."""
 
 
 @contextmanager
@@ -156,6 +202,8 @@ def _representation(record: Mapping[str, Any]) -> Representation:
         raise _damaged("layer", layer)
     if hand_crafted(model) is None and not _is_network(model):
         raise PreimageError("made with a module of your own: call pi.invert with it.")
+    if task in OF_SEVERAL_LAYERS:
+        return several_layers(model, (layer or "").split(","))
     options = _part(saved, "options") if "options" in saved else {}
     return representation(model, layer, **options)
 

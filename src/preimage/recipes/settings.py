@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -51,6 +52,7 @@ class Settings:
         canvas, step_rule, stages: the search.
         neighbourhood: side of the central square of cells that counts, or None for all.
         channels: first and one past the last channel that counts, or None for all.
+        weights: of the loss's parts, where it has several: the layers of a texture or a style.
 
     Raises:
         UsageError: if C or a prior's setting is out of range, or a part is not what it should be.
@@ -67,6 +69,7 @@ class Settings:
     V: float = 80.0 / 6.5
     neighbourhood: int | None = None
     channels: tuple[int, int] | None = None
+    weights: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
         for name, wanted, good in self._checks():
@@ -78,7 +81,7 @@ class Settings:
 
     def _checks(self) -> tuple[tuple[str, str, bool], ...]:
         """Name of a part, what it must be, and whether it is: parts may come from a file."""
-        channels, stages = self.channels, self.stages
+        channels, stages, weights = self.channels, self.stages, self.weights
         pair = isinstance(channels, tuple) and len(channels) == 2 and all(map(_whole, channels))
         staged = isinstance(stages, tuple) and all(isinstance(s, Stage) for s in stages)
         return (
@@ -89,6 +92,7 @@ class Settings:
             ("stages", "one or more stages", staged and bool(stages)),
             ("neighbourhood", "a whole number", _whole(self.neighbourhood, optional=True)),
             ("channels", "two whole numbers (first, one past the last)", channels is None or pair),
+            ("weights", "numbers of at least 0", weights is None or _weights(weights)),
         )
 
     @property
@@ -131,7 +135,9 @@ class Settings:
             PreimageError: if something in them is unknown or out of range.
         """
         try:
-            values = {field.name: _built(record[field.name]) for field in fields(Settings)}
+            # What may be left out may be missing: earlier versions did not have all of it.
+            known = [f for f in fields(Settings) if f.name in record or f.default is not None]
+            values = {field.name: _built(record[field.name]) for field in known}
             return Settings(**values)
         except (KeyError, TypeError, ValueError, AttributeError, UsageError) as error:
             raise PreimageError(f"these settings are not from this version: {error}") from error
@@ -142,6 +148,12 @@ NUMBERS = ("fidelity", "alpha", "beta", "B", "V")
 
 def _number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _weights(value: Any) -> bool:
+    return isinstance(value, tuple) and all(
+        _number(each) and math.isfinite(each) and each >= 0 for each in value
+    )
 
 
 def _whole(value: Any, optional: bool = False) -> bool:

@@ -42,6 +42,9 @@ class Result:
         code: the target code; saved where there is no reference to compute it from.
         displayed: reference and pre-image as the figure shows them, if not as they are.
         drawing: the target code as a picture, for the figure, where codes are drawn by custom.
+        beside: further pictures that the search was given, by the name of their file and of their
+            origin in the record, e.g. `style`.
+        mask: what of the code counted, where it was given as an array.
     """
 
     record: Mapping[str, Any]
@@ -55,6 +58,8 @@ class Result:
     code: np.ndarray | None = None
     displayed: tuple[Image.Image, ...] = field(default=(), repr=False)
     drawing: Image.Image | None = field(default=None, repr=False)
+    beside: Mapping[str, Image.Image] = field(default_factory=dict, repr=False)
+    mask: np.ndarray | None = field(default=None, repr=False)
 
     @property
     def relative_error(self) -> float:
@@ -79,10 +84,15 @@ class Result:
         tiles = [Tile(shown[-1], title, caption)]
         if self.drawing is not None:
             tiles.insert(0, Tile(self.drawing, "code", "drawn as glyphs, one a cell"))
+        for name, picture in reversed(list(self.beside.items())):
+            tiles.insert(0, Tile(picture, name, self._file_of(name)))
         if self.reference is not None:
-            name = Path(str((self.record["image"] or {}).get("path") or "reference")).name
-            tiles.insert(0, Tile(shown[0], "reference", name))
+            tiles.insert(0, Tile(shown[0], "reference", self._file_of("image") or "reference"))
         return tiles
+
+    def _file_of(self, key: str) -> str:
+        """Name of the file that a picture came from, as far as the record tells."""
+        return Path(str((self.record.get(key) or {}).get("path") or "")).name
 
     def figure(self) -> Image.Image:
         """Reference and pre-image side by side, captioned."""
@@ -107,6 +117,10 @@ class Result:
             self.reference.save(folder / "reference.png")
         if self.code is not None:
             np.save(folder / "code.npy", self.code)
+        for name, picture in self.beside.items():
+            picture.save(folder / f"{name}.png")
+        if self.mask is not None:
+            np.save(folder / "mask.npy", self.mask)
         self.figure().save(folder / "figure.png")
         np.save(folder / "canvas.npy", self.canvas)
         with (folder / "trace.csv").open("w", newline="", encoding="utf-8") as file:
