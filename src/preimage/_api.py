@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from preimage.energy import (
     BoundedRange,
+    Distance,
     Energy,
     Euclidean,
     Gram,
@@ -17,6 +18,7 @@ from preimage.recipes import (
     Settings,
     caricature,
     encode,
+    fool,
     invert,
     settings_for,
     style,
@@ -50,6 +52,7 @@ __all__ = [
     "Adam",
     "BoundedRange",
     "BoxCanvas",
+    "Distance",
     "Energy",
     "Euclidean",
     "Gram",
@@ -72,6 +75,7 @@ __all__ = [
     "WindowedAdaGrad",
     "caricature",
     "encode",
+    "fool",
     "invert",
     "minimise",
     "representation",

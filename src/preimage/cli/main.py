@@ -15,6 +15,7 @@ from preimage.cli.bench import bench
 from preimage.cli.caricature import caricature
 from preimage.cli.demo import demo
 from preimage.cli.encode import encode
+from preimage.cli.fool import fool
 from preimage.cli.glyph import glyph
 from preimage.cli.invert import invert
 from preimage.cli.models import layers, models, weights
@@ -25,7 +26,7 @@ from preimage.errors import PreimageError
 from preimage.files import printable, reason
 
 SECTIONS: tuple[tuple[str, tuple[click.Command, ...]], ...] = (
-    ("Pictures", (invert, caricature, texture, style, glyph, rerun, demo)),
+    ("Pictures", (invert, caricature, texture, style, fool, glyph, rerun, demo)),
     ("Codes", (encode,)),
     ("Networks", (layers, models, weights)),
     ("Measuring", (bench,)),

@@ -121,7 +121,7 @@ def texture(
     check_places(out, movie, overwrite)
     options.check_photos([image])
     phi = several_layers(model, chosen).to(options.chosen_device(device))
-    recorders = _recorders(movie, phi.mean)
+    recorders = recorders_of(movie, phi.mean)
     with console.watching(f"texture of {image.name}") as bars:
         result = search(
             phi,
@@ -200,7 +200,7 @@ def style(
     check_places(out, movie, overwrite)
     options.check_photos([content, style_image])
     phi = several_layers(model, chosen).to(options.chosen_device(device))
-    recorders = _recorders(movie, phi.mean)
+    recorders = recorders_of(movie, phi.mean)
     with console.watching(f"{content.name} in the style of {style_image.name}") as bars:
         result = search(
             phi,
@@ -217,7 +217,7 @@ def style(
     finish(result, recorders, movie, out, overwrite, as_json, words)
 
 
-def _recorders(movie: Path | None, mean: Sequence[float]) -> list[Recorder]:
+def recorders_of(movie: Path | None, mean: Sequence[float]) -> list[Recorder]:
     from preimage.gallery.movie import Recorder
 
     return [] if movie is None else [Recorder(mean)]

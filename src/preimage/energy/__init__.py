@@ -2,10 +2,11 @@
 
 from preimage.energy.energy import Energy
 from preimage.energy.losses import Euclidean, Gram, InnerProduct, Loss, Together
-from preimage.energy.priors import BoundedRange, Prior, TotalVariation
+from preimage.energy.priors import BoundedRange, Distance, Prior, TotalVariation
 
 __all__ = [
     "BoundedRange",
+    "Distance",
     "Energy",
     "Euclidean",
     "Gram",

@@ -1,6 +1,7 @@
 """What people ask for: each recipe chooses energy, start and stages, and calls the one loop."""
 
 from preimage.recipes.caricature import caricature
+from preimage.recipes.fooling import fool
 from preimage.recipes.inversion import encode, invert
 from preimage.recipes.presets import PRESETS, settings_for
 from preimage.recipes.settings import Settings
@@ -11,6 +12,7 @@ __all__ = [
     "Settings",
     "caricature",
     "encode",
+    "fool",
     "invert",
     "settings_for",
     "style",

@@ -45,11 +45,17 @@ def _style_headline(record: Record) -> tuple[str, str]:
     return "content error", f"{100 * record['content_error']:.1f} %, style {100 * mean:.1f} %"
 
 
+def _fool_headline(record: Record) -> tuple[str, str]:
+    error, change = 100 * record["relative_error"], record["change"]["rms"]
+    return "code error", f"{error:.1f} % of the other image's, changed by {change:.1f} grey levels"
+
+
 HEADLINES: dict[str, Callable[[Record], tuple[str, str]]] = {
     "invert": _inversion_headline,
     "caricature": _growth_headline,
     "texture": _texture_headline,
     "style": _style_headline,
+    "fool": _fool_headline,
 }
 """By task: the one figure of its records that a caption and a summary show, and what it is."""
 

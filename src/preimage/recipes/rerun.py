@@ -15,6 +15,7 @@ from preimage.errors import PreimageError, UsageError, one_line
 from preimage.models import catalogue as models
 from preimage.recipes.caricature import caricature
 from preimage.recipes.codes import load_code
+from preimage.recipes.fooling import fool
 from preimage.recipes.inversion import invert
 from preimage.recipes.records import Observer, headline, name_of, versions
 from preimage.recipes.settings import Settings
@@ -141,11 +142,32 @@ def _style(
     return style(phi, content, other, size=size, settings=settings, seed=seed, callbacks=callbacks)
 
 
+def _fool(
+    folder: Path,
+    record: Mapping[str, Any],
+    phi: Representation,
+    settings: Settings,
+    seed: int,
+    callbacks: Sequence[Observer],
+) -> Result:
+    photo = _photo(folder, phi)
+    return fool(
+        phi,
+        photo["images"],
+        folder / "as.png",
+        size=photo["size"],
+        settings=settings,
+        seed=seed,
+        callbacks=callbacks,
+    )
+
+
 TASKS: dict[str, Again] = {
     "invert": _invert,
     "caricature": _caricature,
     "texture": _texture,
     "style": _style,
+    "fool": _fool,
 }
 """How each task is done once more: from the folder, its record and what was read from it."""
 
