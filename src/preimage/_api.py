@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from preimage.energy import (
+    Amplification,
     BoundedRange,
     Distance,
     Energy,
@@ -15,8 +16,10 @@ from preimage.energy import (
 from preimage.errors import PreimageError, UsageError
 from preimage.recipes import (
     PRESETS,
+    Octaves,
     Settings,
     caricature,
+    dream,
     encode,
     fool,
     invert,
@@ -50,6 +53,7 @@ __all__ = [
     "LBFGS",
     "PRESETS",
     "Adam",
+    "Amplification",
     "BoundedRange",
     "BoxCanvas",
     "Distance",
@@ -59,6 +63,7 @@ __all__ = [
     "InnerProduct",
     "Momentum",
     "NormalizedMomentum",
+    "Octaves",
     "PixelCanvas",
     "PreimageError",
     "Representation",
@@ -74,6 +79,7 @@ __all__ = [
     "UsageError",
     "WindowedAdaGrad",
     "caricature",
+    "dream",
     "encode",
     "fool",
     "invert",

@@ -14,6 +14,7 @@ import preimage
 from preimage.cli.bench import bench
 from preimage.cli.caricature import caricature
 from preimage.cli.demo import demo
+from preimage.cli.dream import dream
 from preimage.cli.encode import encode
 from preimage.cli.fool import fool
 from preimage.cli.glyph import glyph
@@ -26,7 +27,7 @@ from preimage.errors import PreimageError
 from preimage.files import printable, reason
 
 SECTIONS: tuple[tuple[str, tuple[click.Command, ...]], ...] = (
-    ("Pictures", (invert, caricature, texture, style, fool, glyph, rerun, demo)),
+    ("Pictures", (invert, caricature, texture, style, dream, fool, glyph, rerun, demo)),
     ("Codes", (encode,)),
     ("Networks", (layers, models, weights)),
     ("Measuring", (bench,)),

@@ -137,6 +137,37 @@ class InnerProduct(Loss):
         return value, self.target * scale
 
 
+class Amplification(Loss):
+    """Minus the code's squared norm, relative to a reference's.
+
+    ℓ = −‖Φ‖² / ‖Φ₀‖²
+
+    Unlike `InnerProduct`, it does not say which components are to grow: what is strong anyway grows
+    most, whether the reference has it or not. This is the objective of deep dreams.
+
+    Args:
+        target: Φ₀, the code whose size is the measure, `[N, D, h, w]` or `[N, D]`.
+
+    Raises:
+        PreimageError: if a target is zero or not finite, or a code of another shape is compared.
+
+    Example:
+        >>> Amplification(torch.tensor([[0.0, 1.0]])).value(torch.tensor([[3.0, 4.0]]))
+        tensor([-25.])
+    """
+
+    def __init__(self, target: Tensor) -> None:
+        self.target = target.detach()
+        self.squared_norm = squared_norm(self.target)
+        _check_norm(self.squared_norm, "another layer or image")
+
+    def value_and_gradient(self, code: Tensor, weight: float = 1.0) -> tuple[Tensor, Tensor]:
+        _check_shapes(code, self.target)
+        value = -squared_norm(code) / self.squared_norm
+        scale = (-2.0 * weight / self.squared_norm).view(-1, *[1] * (code.dim() - 1))
+        return value, code * scale
+
+
 def gram(code: Tensor) -> Tensor:
     """Cross-channel correlations ψ∘Φ of Eq. 8, as a mean over positions.
 

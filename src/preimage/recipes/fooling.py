@@ -147,7 +147,7 @@ def fool(
         name=name_of(record["image"], "photo"),
         reference=ours.reference,
         columns={"relative_error": outcome.trace[:, 0, 1].double().sqrt()},
-        beside={"as": theirs.reference, "difference": difference_of(outcome.view, start)},
+        beside={"as": theirs.reference, "difference-stretched": difference_of(outcome.view, start)},
     )
 
 

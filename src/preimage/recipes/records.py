@@ -56,6 +56,7 @@ HEADLINES: dict[str, Callable[[Record], tuple[str, str]]] = {
     "texture": _texture_headline,
     "style": _style_headline,
     "fool": _fool_headline,
+    "dream": _growth_headline,
 }
 """By task: the one figure of its records that a caption and a summary show, and what it is."""
 

@@ -15,6 +15,7 @@ from preimage.errors import PreimageError, UsageError, one_line
 from preimage.models import catalogue as models
 from preimage.recipes.caricature import caricature
 from preimage.recipes.codes import load_code
+from preimage.recipes.dreaming import Octaves, dream
 from preimage.recipes.fooling import fool
 from preimage.recipes.inversion import invert
 from preimage.recipes.records import Observer, headline, name_of, versions
@@ -142,6 +143,25 @@ def _style(
     return style(phi, content, other, size=size, settings=settings, seed=seed, callbacks=callbacks)
 
 
+def _dream(
+    folder: Path,
+    record: Mapping[str, Any],
+    phi: Representation,
+    settings: Settings,
+    seed: int,
+    callbacks: Sequence[Observer],
+) -> Result:
+    assert isinstance(phi, SeveralLayers)
+    with _readable():
+        asked = _part(record, "octaves")
+        octaves = Octaves(asked["count"], asked["scale"], asked["tile"])
+    photo = folder / REFERENCE
+    size = max(_size(photo))
+    return dream(
+        phi, photo, size=size, octaves=octaves, settings=settings, seed=seed, callbacks=callbacks
+    )
+
+
 def _fool(
     folder: Path,
     record: Mapping[str, Any],
@@ -168,11 +188,12 @@ TASKS: dict[str, Again] = {
     "texture": _texture,
     "style": _style,
     "fool": _fool,
+    "dream": _dream,
 }
 """How each task is done once more: from the folder, its record and what was read from it."""
 
 
-OF_SEVERAL_LAYERS = ("texture", "style")
+OF_SEVERAL_LAYERS = ("texture", "style", "dream")
 """Tasks whose representation is several layers at once, their names joined by commas."""
 
 

@@ -36,7 +36,8 @@ class Result:
         headline: the one figure to show first: what it is, and its value in words.
         image: the pre-image, 0-255, clipped, never stretched.
         reference: the photo whose code was inverted, or None if only its code was given.
-        canvas: the whole rendered canvas, `[C, H, W]` float32 on the canvas scale.
+        canvas: the whole rendered canvas, `[C, H, W]` float32 on the canvas scale; None where the
+            search went tile by tile and the image is all there is.
         trace: one row an iteration, as the search saw it (jitter included).
         trace_columns: names of the trace's columns.
         code: the target code; saved where there is no reference to compute it from.
@@ -52,7 +53,7 @@ class Result:
     headline: tuple[str, str]
     image: Image.Image
     reference: Image.Image | None
-    canvas: np.ndarray
+    canvas: np.ndarray | None
     trace: np.ndarray
     trace_columns: tuple[str, ...]
     code: np.ndarray | None = None
@@ -122,7 +123,8 @@ class Result:
         if self.mask is not None:
             np.save(folder / "mask.npy", self.mask)
         self.figure().save(folder / "figure.png")
-        np.save(folder / "canvas.npy", self.canvas)
+        if self.canvas is not None:
+            np.save(folder / "canvas.npy", self.canvas)
         with (folder / "trace.csv").open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(("iteration", *self.trace_columns))
