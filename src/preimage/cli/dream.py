@@ -59,7 +59,7 @@ from preimage.cli.texture import finish
     metavar="C",
     type=float,
     callback=options.at_least(0),
-    default=100.0,
+    default=300.0,
     show_default=True,
     help="How much the dream counts against the image prior.",
 )

@@ -67,6 +67,12 @@ if TYPE_CHECKING:
     help="Only channels A to B-1 of the code count.",
 )
 @click.option(
+    "--groups",
+    metavar="N",
+    type=options.Whole(min=1),
+    help="Invert each of N equal groups of channels by itself.",
+)
+@click.option(
     "--jitter",
     metavar="T",
     type=options.Whole(min=1),
@@ -109,6 +115,7 @@ def invert(
     size: int | None,
     preset: str,
     restarts: int,
+    groups: int | None,
     stretch: bool,
     movie: Path | None,
     out: Path | None,
@@ -135,31 +142,42 @@ def invert(
         got = "both" if images else "neither"
         raise UsageError(f"expected either images or --code FILE.npy to invert, got {got}.")
     layer, chosen = options.check_model(model, layer, size, cell=cell, step=step)
+    if groups is not None and (overrides["channels"] is not None or movie is not None):
+        raise UsageError("--groups goes neither with --channels nor with --movie.")
     check_places(out, movie, overwrite)
     options.check_photos(images)
 
     from preimage.gallery.movie import Recorder
     from preimage.recipes import invert as search
     from preimage.recipes.codes import load_code
+    from preimage.recipes.inversion import code_shape, groups_of
+    from preimage.recipes.views import view_for
     from preimage.representations import representation
 
     array = None if code is None else load_code(code)
     phi = representation(model, layer, **chosen).to(options.chosen_device(device))
     recorders = [] if movie is None else [Recorder.of(phi)]
-    with console.watching(f"{phi.name}") as bars:
-        found = search(
-            phi,
-            images or None,
-            code=array,
-            preset=preset,
-            size=size,
-            seed=seed,
-            restarts=restarts,
-            callbacks=[*bars, *recorders],
-            display_stretched=stretch,
-            **overrides,
-        )
-    results = found if isinstance(found, list) else [found]
+    parts = [overrides.pop("channels")]
+    if groups is not None:
+        shape = code_shape(phi, view_for(phi, size, None if array is None else array.shape))
+        parts = groups_of(shape[0], groups)
+    results: list[Result] = []
+    for channels in parts:
+        with console.watching(f"{phi.name}") as bars:
+            found = search(
+                phi,
+                images or None,
+                code=array,
+                preset=preset,
+                size=size,
+                seed=seed,
+                restarts=restarts,
+                callbacks=[*bars, *recorders],
+                display_stretched=stretch,
+                channels=channels,
+                **overrides,
+            )
+        results += found if isinstance(found, list) else [found]
     film = recorders[0].gif([result.image for result in results]) if recorders else None
     place = None
     if out is not None or not as_json:

@@ -48,11 +48,11 @@ OVERLAP = 32
 """Pixels over which neighbouring tiles go over into each other."""
 LEAST_SIDE = 32
 """An octave whose picture would be smaller than this is left out."""
-STRENGTH = 100.0
+STRENGTH = 300.0
 ITERATIONS = 20
 OCTAVES = 4
 SCALE = 1.4
-RATE = 2.0
+RATE = 5.0
 """Grey levels a step, at most."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from preimage.recipes.records import (
 )
 from preimage.recipes.settings import Settings
 from preimage.recipes.views import view_for
-from preimage.representations import Representation
+from preimage.representations import Geometry, Representation
 from preimage.search.minimise import minimise
 from preimage.search.result import Result
 
@@ -40,6 +41,7 @@ def invert(
     preset: str = "best",
     settings: Settings | None = None,
     size: int | None = None,
+    mask: np.ndarray | Tensor | None = None,
     seed: int = 0,
     restarts: int = 1,
     callbacks: Sequence[Observer] = (),
@@ -61,6 +63,9 @@ def invert(
         settings: whole settings in place of a preset.
         size: where Φ takes images of any size, side of the central square that photos are brought
             to; 256 by default.
+        mask: M of Eq. 3, numbers of at least 0 that broadcast to the code's shape `[D, h, w]` or
+            `[D]`: what counts, and how much. In place of `neighbourhood` and `channels`, which are
+            the masks of Figs. 13 and 14. Saved with the result.
         seed: a whole number from 0; restart r uses seed + r.
         restarts: how many pre-images of each image.
         callbacks: called after every iteration with a `Snapshot`.
@@ -99,8 +104,9 @@ def invert(
         if not photos:
             raise UsageError("no image was given.")
         targets = [Target.of(representation, photo, view[0]) for photo in photos]
+    array = None if mask is None else as_mask(mask, tuple(targets[0].code.shape[1:]), settings)
     results = _search(
-        representation, targets, settings, view, seed, restarts, callbacks, display_stretched
+        representation, targets, settings, view, array, seed, restarts, callbacks, display_stretched
     )
     return results[0] if single else results
 
@@ -204,6 +210,78 @@ def code_shape(
     return tuple(encode(representation, blank).shape[1:])
 
 
+def as_mask(mask: np.ndarray | Tensor, shape: tuple[int, ...], settings: Settings) -> np.ndarray:
+    """A mask from outside, float32, checked against a code's shape.
+
+    Raises:
+        UsageError: if neighbourhood or channels are given as well.
+        PreimageError: if it does not broadcast, or holds anything but numbers of at least 0.
+    """
+    if settings.neighbourhood is not None or settings.channels is not None:
+        raise UsageError("give either a mask or a neighbourhood and channels, not both.")
+    array = np.asarray(mask.detach().cpu() if isinstance(mask, Tensor) else mask)
+    if array.dtype.kind not in "bfiu":
+        raise PreimageError(f"a mask holds numbers of at least 0; this one holds {array.dtype}.")
+    array = array.astype(np.float32)
+    if not (np.isfinite(array).all() and (array >= 0).all()):
+        raise PreimageError("a mask holds numbers of at least 0; this one holds others.")
+    try:
+        np.broadcast_to(array, shape)
+    except ValueError:
+        raise PreimageError(
+            f"the mask's shape {list(array.shape)} does not broadcast to the code's {list(shape)}."
+        ) from None
+    return array
+
+
+def box_of(
+    mask: Tensor, geometry: Geometry, view: tuple[int, int]
+) -> tuple[int, int, int, int] | None:
+    """What the cells that count can see of an image (the box of Fig. 13).
+
+    Args:
+        mask: M, `[1, D, h, w]`.
+        geometry: of the code.
+        view: height and width of the image.
+
+    Returns:
+        Left, top, right and bottom pixel, inside the image; None where they see all of it.
+
+    Example:
+        >>> mask = torch.zeros(1, 1, 5, 5)
+        >>> mask[..., 2, 2] = 1
+        >>> box_of(mask, Geometry(receptive_field=7, stride=4, offset=1.0), (20, 20))
+        (6, 6, 12, 12)
+    """
+    if mask.dim() != 4:
+        return None
+    counts = mask[0].sum(0) > 0
+    reach, sides = (geometry.receptive_field - 1) / 2, []
+    for axis in (1, 0):  # left and right from the columns, top and bottom from the rows
+        cells = counts.any(1 - axis).nonzero().flatten().tolist()
+        first, last = (geometry.offset + geometry.stride * cells[i] for i in (0, -1))
+        sides.append((max(0, round(first - reach)), min(view[axis] - 1, round(last + reach))))
+    (left, right), (top, bottom) = sides
+    whole = (left, top) == (0, 0) and (bottom + 1, right + 1) == view
+    return None if whole else (left, top, right, bottom)
+
+
+def groups_of(channels: int, groups: int) -> list[tuple[int, int]]:
+    """Equal groups of neighbouring channels, first and one past the last (Fig. 14).
+
+    Raises:
+        UsageError: if there are fewer channels than groups.
+
+    Example:
+        >>> groups_of(96, 2)
+        [(0, 48), (48, 96)]
+    """
+    if not 1 <= groups <= channels:
+        raise UsageError(f"the groups must be 1 to {channels}, as many as channels, got {groups}.")
+    ends = [channels * i // groups for i in range(groups + 1)]
+    return list(pairwise(ends))
+
+
 def mask_for(settings: Settings, code: Tensor) -> Tensor | None:
     """M of Eq. 3: the central neighbourhood and the channels that count, or None for all.
 
@@ -238,6 +316,7 @@ def _search(
     targets: Sequence[Target],
     settings: Settings,
     view: tuple[int, int],
+    array: np.ndarray | None,
     seed: int,
     restarts: int,
     callbacks: Sequence[Observer],
@@ -245,9 +324,17 @@ def _search(
 ) -> list[Result]:
     """All targets and restarts as one batch, target by target."""
     codes = torch.cat([target.code for target in targets]).repeat_interleave(restarts, dim=0)
+    mask = mask_for(settings, codes)
+    part = {}
+    if array is not None:
+        # Its own axes are the code's last ones, as in NumPy.
+        mask = torch.from_numpy(array).to(codes.device).expand_as(codes[:1])
+        part = {"mask": {"part": float((mask > 0).float().mean())}}
+    geometry = representation.geometry
+    box = None if mask is None or geometry is None else box_of(mask, geometry, view)
     energy = Energy(
         representation,
-        loss=Euclidean(codes, mask_for(settings, codes)),
+        loss=Euclidean(codes, mask),
         priors=settings.priors,
         fidelity=settings.fidelity,
     )
@@ -277,7 +364,7 @@ def _search(
             image=origin(target.source),
             seed=seed,
             restart=restart,
-            measured={"relative_error": squared**0.5, "squared_error": squared},
+            measured={"relative_error": squared**0.5, "squared_error": squared, **part},
             classes=classes.record(problem),
             warnings=target.warnings,
         )
@@ -294,6 +381,8 @@ def _search(
             columns={"relative_error": loss.double().sqrt()},
             drawing=representation.draw(target.code[0]),
             stretched=display_stretched,
+            mask=array,
+            box=box,
         )
         results.append(result)
     return results

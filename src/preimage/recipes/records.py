@@ -221,6 +221,7 @@ def make_result(
     stretched: bool = False,
     beside: Mapping[str, Image.Image] | None = None,
     mask: np.ndarray | None = None,
+    box: tuple[int, int, int, int] | None = None,
 ) -> Result:
     """The result of one problem.
 
@@ -234,7 +235,7 @@ def make_result(
         columns: what the trace shows besides the energy's terms, `[iterations]` each.
         drawing: see `Result`.
         stretched: let the figure show each picture with its contrast stretched.
-        beside, mask: see `Result`.
+        beside, mask, box: see `Result`.
     """
     mean, view = representation.mean, outcome.view[problem]
     shown = [each for each in (image, view) if each is not None]
@@ -254,4 +255,5 @@ def make_result(
         drawing=drawing,
         beside=beside or {},
         mask=mask,
+        box=box,
     )

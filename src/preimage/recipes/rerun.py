@@ -27,6 +27,7 @@ from preimage.search.result import RECORD, Result, load_record
 
 REFERENCE = "reference.png"
 CODE = "code.npy"
+MASK = "mask.npy"
 
 
 def rerun(folder: str | Path, device: str = "cpu", callbacks: Sequence[Observer] = ()) -> Result:
@@ -88,7 +89,8 @@ def _invert(
     callbacks: Sequence[Observer],
 ) -> Result:
     target = _target(folder, phi)
-    result = invert(phi, **target, settings=settings, seed=seed, callbacks=callbacks)
+    mask = load_code(folder / MASK) if record.get("mask") else None
+    result = invert(phi, **target, mask=mask, settings=settings, seed=seed, callbacks=callbacks)
     assert isinstance(result, Result)
     return result
 

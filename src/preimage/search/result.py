@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from preimage.errors import PreimageError, one_line
 from preimage.files import obstacle, printable, reason, safe_name, umask
@@ -46,6 +46,7 @@ class Result:
         beside: further pictures that the search was given, by the name of their file and of their
             origin in the record, e.g. `style`.
         mask: what of the code counted, where it was given as an array.
+        box: left, top, right and bottom pixel of what part of a code can see, drawn in the figure.
     """
 
     record: Mapping[str, Any]
@@ -61,6 +62,7 @@ class Result:
     drawing: Image.Image | None = field(default=None, repr=False)
     beside: Mapping[str, Image.Image] = field(default_factory=dict, repr=False)
     mask: np.ndarray | None = field(default=None, repr=False)
+    box: tuple[int, int, int, int] | None = None
 
     @property
     def relative_error(self) -> float:
@@ -77,9 +79,13 @@ class Result:
         and pre-image."""
         stretched = bool(self.displayed)
         shown = self.displayed or tuple(p for p in (self.reference, self.image) if p is not None)
+        if self.box is not None:
+            shown = tuple(_boxed(picture, self.box) for picture in shown)
         representation = self.record["representation"]
         title = f"{representation['model']} {representation['layer'] or ''}".strip()
         caption = " ".join(self.headline)
+        if (part := _part_of_code(self.record)) is not None:
+            caption += f", {part}"
         if stretched:
             caption += ", contrast stretched"
         tiles = [Tile(shown[-1], title, caption)]
@@ -138,6 +144,29 @@ class Result:
         buffer = io.BytesIO()
         self.figure().save(buffer, format="PNG")
         return buffer.getvalue()
+
+
+BOX = (230, 30, 30)
+
+
+def _boxed(picture: Image.Image, box: tuple[int, int, int, int]) -> Image.Image:
+    """A copy with a red box (Fig. 13)."""
+    copy = picture.convert("RGB")
+    ImageDraw.Draw(copy).rectangle(box, outline=BOX, width=2)
+    return copy
+
+
+def _part_of_code(record: Mapping[str, Any]) -> str | None:
+    """Which part of the code counted, in words; None for all of it."""
+    settings = record.get("settings") or {}
+    words = []
+    if settings.get("neighbourhood"):
+        words.append("central {0}x{0} cells".format(settings["neighbourhood"]))
+    if settings.get("channels"):
+        words.append("channels {}:{}".format(*settings["channels"]))
+    if record.get("mask"):
+        words.append(f"{100 * record['mask']['part']:.3g} % of the code")
+    return ", ".join(words) or None
 
 
 def check_new_folder(folder: str | Path, overwrite: bool = False) -> None:
@@ -258,12 +287,13 @@ def folder_names(results: Sequence[Result]) -> list[str]:
 def sheet_of(results: Sequence[Result]) -> Image.Image:
     """All results in one picture, each reference and drawn code once before its pre-images."""
     tiles: list[Tile] = []
-    shown: set[int] = set()
+    shown: set[bytes] = set()
     for result in results:
         *given, found = result.tiles()
-        if given and id(result.reference) not in shown:
+        key = b"" if result.reference is None else result.reference.tobytes()
+        if given and key not in shown:
             tiles.extend(given)
-            shown.add(id(result.reference))
+            shown.add(key)
         tiles.append(found)
     # Rows of whole groups where each image has one pre-image.
     across = 4 if results[0].drawing is None else 3
