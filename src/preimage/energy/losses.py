@@ -286,7 +286,7 @@ class Together(Loss):
                 f"{sum(self.lengths)} components of each problem were expected."
             )
         pieces = torch.split(flat, self.lengths, dim=1)
-        return [p.view(-1, *shape) for p, shape in zip(pieces, self.shapes, strict=True)]
+        return [p.view(len(code), *shape) for p, shape in zip(pieces, self.shapes, strict=True)]
 
     def value_and_gradient(self, code: Tensor, weight: float = 1.0) -> tuple[Tensor, Tensor]:
         total, gradients = code.new_zeros(len(code)), []

@@ -406,7 +406,7 @@ def _spans(length: int, tile: int, shift: int) -> Iterator[tuple[int, int]]:
         return
     step = tile - OVERLAP
     # The first tile ends somewhere within a step, but is wide enough for the network.
-    end = LEAST_TILE + shift % (tile - LEAST_TILE)
+    end = LEAST_TILE + shift % (tile - LEAST_TILE + 1)
     start = 0
     while end < length:
         yield start, end

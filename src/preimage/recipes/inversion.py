@@ -330,14 +330,14 @@ def _search(
         # Its own axes are the code's last ones, as in NumPy.
         mask = torch.from_numpy(array).to(codes.device).expand_as(codes[:1])
         part = {"mask": {"part": float((mask > 0).float().mean())}}
-    geometry = representation.geometry
-    box = None if mask is None or geometry is None else box_of(mask, geometry, view)
     energy = Energy(
         representation,
         loss=Euclidean(codes, mask),
         priors=settings.priors,
         fidelity=settings.fidelity,
     )
+    geometry = representation.geometry
+    box = None if mask is None or geometry is None else box_of(mask, geometry, view)
     outcome = minimise(
         energy,
         canvas=settings.canvas,
