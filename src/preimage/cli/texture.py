@@ -145,7 +145,7 @@ def texture(
     metavar="W",
     type=float,
     callback=options.at_least(0),
-    default=1.0,
+    default=3.0,
     show_default=True,
     help="How much the style counts against the content.",
 )
@@ -186,7 +186,7 @@ def style(
 
     \b
     Example:
-      preimage style house.jpg painting.jpg --weight 3
+      preimage style house.jpg painting.jpg --weight 10
     """
     from preimage.recipes import style as search
     from preimage.recipes.texture import CONTENT_LAYER, STYLE_LAYERS, layers_for

@@ -84,7 +84,7 @@ TEXTURE_FIDELITY = 1e5
 al. have no prior at all."""
 STYLE_FIDELITY = 300.0
 """C for styles: that of an inversion, which a style transfer is."""
-STYLE_WEIGHT = 1.0
+STYLE_WEIGHT = 3.0
 ITERATIONS = 200
 
 
