@@ -58,7 +58,9 @@ def test_a_large_image_goes_tile_by_tile(monkeypatch: pytest.MonkeyPatch) -> Non
     assert result.image.size == (300, 200)
 
 
-@pytest.mark.parametrize("size", [(64, 64), (97, 300), (320, 321), (96, 97), (1000, 65), (353, 640)])
+@pytest.mark.parametrize(
+    "size", [(64, 64), (97, 300), (320, 321), (96, 97), (1000, 65), (353, 640)]
+)
 @pytest.mark.parametrize("seed", range(4))
 def test_tiles_cover_every_pixel_and_go_over_into_each_other(
     size: tuple[int, int], seed: int
