@@ -161,6 +161,7 @@ def change_of(image: Tensor, reference: Tensor) -> dict[str, float | None]:
         `rms` and `largest` in grey levels; `psnr` = 20·log₁₀(255/rms) in dB, None for no change.
 
     Example:
+        >>> import torch
         >>> change_of(torch.full((1, 1, 2, 2), 5.0), torch.zeros(1, 1, 2, 2))
         {'rms': 5.0, 'largest': 5.0, 'psnr': 34.15140352195873}
     """

@@ -135,9 +135,7 @@ class Settings:
             PreimageError: if something in them is unknown or out of range.
         """
         try:
-            # What may be left out may be missing: earlier versions did not have all of it.
-            known = [f for f in fields(Settings) if f.name in record or f.default is not None]
-            values = {field.name: _built(record[field.name]) for field in known}
+            values = {field.name: _built(record[field.name]) for field in fields(Settings)}
             return Settings(**values)
         except (KeyError, TypeError, ValueError, AttributeError, UsageError) as error:
             raise PreimageError(f"these settings are not from this version: {error}") from error

@@ -287,10 +287,12 @@ def folder_names(results: Sequence[Result]) -> list[str]:
 def sheet_of(results: Sequence[Result]) -> Image.Image:
     """All results in one picture, each reference and drawn code once before its pre-images."""
     tiles: list[Tile] = []
-    shown: set[bytes] = set()
+    shown: set[tuple[str, bytes]] = set()
     for result in results:
         *given, found = result.tiles()
-        key = b"" if result.reference is None else result.reference.tobytes()
+        # Searches by themselves have loaded the same photo each.
+        pixels = b"" if result.reference is None else result.reference.tobytes()
+        key = (str(result.record["image"]), pixels)
         if given and key not in shown:
             tiles.extend(given)
             shown.add(key)
