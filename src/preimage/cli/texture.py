@@ -37,7 +37,7 @@ def _common(command: Command) -> Command:
             "--iterations",
             metavar="N",
             type=options.Whole(min=1),
-            default=200,
+            default=100,
             show_default=True,
             help="Of L-BFGS, one evaluation each.",
         ),

@@ -85,7 +85,7 @@ al. have no prior at all."""
 STYLE_FIDELITY = 300.0
 """C for styles: that of an inversion, which a style transfer is."""
 STYLE_WEIGHT = 3.0
-ITERATIONS = 200
+ITERATIONS = 100
 
 
 def texture_settings(
