@@ -14,8 +14,10 @@ from preimage.errors import UsageError
 from preimage.recipes.settings import KINDS, Settings
 from preimage.search import Adam, Stage
 from preimage.search.canvases import (
+    EDGE,
     RANGES,
     BlurredCanvas,
+    BoxCanvas,
     Canvas,
     PhaseCanvas,
     PixelCanvas,
@@ -31,6 +33,7 @@ CANVASES: dict[str, Canvas] = {
     "pixel": PixelCanvas(),
     "pixel, no ball": PixelCanvas(B_plus=None),
     "pyramid": PyramidCanvas(),
+    "box": BoxCanvas(),
     **{f"spectral, {name}": SpectralCanvas(range=name) for name in RANGES},
     **{f"phase, {name}": PhaseCanvas(0.5, range=name) for name in RANGES},
     "blurred": BlurredCanvas(0.8),
@@ -39,6 +42,13 @@ CANVASES: dict[str, Canvas] = {
 }
 
 every_canvas = pytest.mark.parametrize("canvas", CANVASES.values(), ids=CANVASES)
+
+FROM_AN_IMAGE = {
+    name: canvas
+    for name, canvas in CANVASES.items()
+    if type(canvas).parameters_of is not Canvas.parameters_of
+}
+"""Those that can start from an image; the others say that they can't."""
 
 SIZES = [(8, 8), (9, 8), (8, 9), (7, 7), (5, 12), (11, 13), (1, 6), (17, 1)]
 """Odd and even, prime (so that the transform is larger than the canvas), wide and high."""
@@ -80,6 +90,40 @@ def test_it_renders_a_finite_image_of_the_shape_asked_for(
         assert image.dtype == torch.float32
         assert torch.isfinite(image).all()
         assert not torch.equal(image[0], image[1])
+
+
+def photo_like(shape: Sequence[int], mean: Sequence[float]) -> Tensor:
+    """An image on the canvas scale whose pixels fill 0 to 255, its corners black and white."""
+    generator = torch.Generator().manual_seed(0)
+    pixels = torch.rand(2, *shape, generator=generator) * 255
+    pixels[..., 0, 0], pixels[..., -1, -1] = 0.0, 255.0
+    return pixels - torch.tensor(mean).view(1, -1, 1, 1)
+
+
+@pytest.mark.parametrize("canvas", FROM_AN_IMAGE.values(), ids=FROM_AN_IMAGE)
+@every_size
+@pytest.mark.parametrize("channels", MEANS)
+def test_the_parameters_of_an_image_render_it(
+    canvas: Canvas, size: tuple[int, int], channels: int
+) -> None:
+    shape, mean = (channels, *size), MEANS[channels]
+    image = photo_like(shape, mean)
+    before = image.clone()
+    parameters = canvas.parameters_of(image, mean)
+    assert torch.equal(image, before)
+    assert parameters.shape == canvas.start(shape, [0, 1]).shape
+    # A sigmoid reaches neither black nor white.
+    near = EDGE if getattr(canvas, "range", "") == "sigmoid" else 0.0
+    rendered = canvas.render(parameters, shape, mean)
+    torch.testing.assert_close(rendered, image, rtol=0, atol=near + 0.05)
+
+
+def test_a_canvas_without_an_inverse_says_so() -> None:
+    class NoWayBack(PixelCanvas):
+        parameters_of = Canvas.parameters_of
+
+    with pytest.raises(UsageError, match="a NoWayBack can't start from an image"):
+        NoWayBack().parameters_of(torch.zeros(1, 3, 4, 4), MEANS[3])
 
 
 @every_canvas
@@ -222,6 +266,14 @@ def test_an_unknown_range_is_refused() -> None:
 def test_exponent_and_amplitude_must_be_numbers(value: float) -> None:
     with pytest.raises(UsageError, match="exponent and amplitude must be numbers"):
         SpectralCanvas(exponent=value)
+
+
+def test_the_box_keeps_levels_between_black_and_white() -> None:
+    levels = torch.tensor([-3.0, 0.0, 100.0, 255.0, 300.0]).view(1, 1, 1, 5)
+    BoxCanvas().constrain_(levels)
+    assert levels.flatten().tolist() == [0.0, 0.0, 100.0, 255.0, 255.0]
+    image = BoxCanvas().render(levels, (1, 1, 5), (100.0,))
+    assert image.flatten().tolist() == [-100.0, -100.0, 0.0, 155.0, 155.0]
 
 
 @pytest.mark.parametrize("name", RANGES)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from preimage.energy import Euclidean, InnerProduct, Loss
+from preimage.energy import Amplification, Euclidean, Gram, InnerProduct, Loss, Together
 from preimage.errors import PreimageError
 from toys import random_image
 
@@ -23,12 +23,24 @@ def half_of_the_channels(target: Tensor) -> Tensor:
     return mask
 
 
+def halves(target: Tensor) -> Loss:
+    """Two losses on the first and the second half of a code's components, one weighted more."""
+    flat = target.flatten(1)
+    first = (flat.shape[1] + 1) // 2
+    parts = [Euclidean(flat[:, :first]), InnerProduct(flat[:, first:])]
+    return Together(parts, [(first,), (flat.shape[1] - first,)], [1.0, 3.0])
+
+
 LOSSES: dict[str, tuple[type[Loss], Callable[[Tensor], Loss]]] = {
     "euclidean": (Euclidean, Euclidean),
     "euclidean, masked": (Euclidean, lambda t: Euclidean(t, half_of_the_channels(t))),
     "inner product": (InnerProduct, InnerProduct),
     "inner product, Z": (InnerProduct, lambda t: InnerProduct(t, 7.0)),
     "inner product, Z each": (InnerProduct, lambda t: InnerProduct(t, 1.0 + torch.arange(len(t)))),
+    "amplification": (Amplification, Amplification),
+    "gram": (Gram, Gram),
+    "together, one": (Together, lambda t: Together([Gram(t)], [t.shape[1:]], [2.0])),
+    "together, two": (Together, halves),
 }
 """Every loss there is, in every form it is made in."""
 
@@ -107,8 +119,8 @@ def test_neither_code_nor_target_is_changed_and_no_graph_is_kept(
 @every_loss
 def test_a_code_of_another_shape_is_refused(make: Callable[[Tensor], Loss]) -> None:
     loss = make(codes((2, 4, 3, 3))[0])
-    with pytest.raises(PreimageError, match=r"shape \[2, 4, 3, 1\] and its target \[2, 4, 3, 3\]"):
-        loss.value(torch.zeros(2, 4, 3, 1, dtype=torch.float64))
+    with pytest.raises(PreimageError, match=r"shape \[2, 5, 3, 3\] and its target \[2, "):
+        loss.value(torch.zeros(2, 5, 3, 3, dtype=torch.float64))
 
 
 @pytest.mark.parametrize("factor", [1e-3, 1.0, 1e4])
@@ -152,6 +164,52 @@ def test_inner_product_is_linear_in_the_code() -> None:
     loss = InnerProduct(target, 3.0)
     torch.testing.assert_close(loss.value(5 * code), 5 * loss.value(code))
     torch.testing.assert_close(loss.value(code), -(code * target).flatten(1).sum(1) / 3)
+
+
+def test_gram_asks_what_there_is_and_not_where() -> None:
+    target, code = codes((2, 4, 3, 3))
+    loss = Gram(target)
+    torch.testing.assert_close(loss.value(target.flip(-1)), torch.zeros(2).double())
+    torch.testing.assert_close(loss.value(code.flip(-2)), loss.value(code))
+    torch.testing.assert_close(loss.value(0 * target), torch.ones(2).double())
+
+
+def test_gram_compares_codes_of_different_sizes() -> None:
+    target, _ = codes((2, 4, 3, 3))
+    value, gradient = Gram(target).value_and_gradient(target.repeat(1, 1, 2, 5))
+    torch.testing.assert_close(value, torch.zeros(2).double())
+    assert gradient.shape == (2, 4, 6, 15)
+
+
+@pytest.mark.parametrize("bad", [torch.zeros(1, 4, 2, 2), torch.full((1, 4, 2, 2), float("nan"))])
+@pytest.mark.parametrize("kind", [Gram, Amplification])
+def test_targets_that_nothing_can_be_relative_to(kind: Callable[[Tensor], Loss], bad: Tensor):
+    with pytest.raises(PreimageError, match=r"the target code (is zero|holds NaN)"):
+        kind(bad)
+
+
+def test_together_adds_the_weighted_losses_of_its_parts() -> None:
+    first, second = random_image((2, 4, 3, 3), 1), random_image((2, 5), 2)
+    loss = Together([Gram(first), Euclidean(second)], [(4, 2, 2), (5,)], [0.5, 4.0])
+    one, two = random_image((2, 4, 2, 2), 3), random_image((2, 5), 4)
+    code = torch.cat([one.flatten(1), two], dim=1)
+    values = Gram(first).value(one), Euclidean(second).value(two)
+    torch.testing.assert_close(loss.value(code), 0.5 * values[0] + 4 * values[1])
+    torch.testing.assert_close(loss.values(code), torch.stack(values, dim=1))
+
+
+@pytest.mark.parametrize(
+    ("shapes", "weights", "words"),
+    [
+        ([(4,), (1,)], None, "expected a shape and a weight for each"),
+        ([(4,)], [1.0, 2.0], "expected a shape and a weight for each"),
+        ([(4,)], [-1.0], "weights must be numbers of at least 0"),
+        ([(4,)], [float("nan")], "weights must be numbers of at least 0"),
+    ],
+)
+def test_together_refuses_what_does_not_go_together(shapes, weights, words) -> None:
+    with pytest.raises(PreimageError, match=words):
+        Together([Euclidean(torch.ones(1, 4))], shapes, weights)
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from preimage.energy.priors import PRIORS, BoundedRange, Prior, TotalVariation
+from preimage.energy.priors import PRIORS, BoundedRange, Distance, Prior, TotalVariation
 from preimage.errors import UsageError
 from toys import random_image
 
 VARIANTS: dict[type[Prior], tuple[Prior, ...]] = {
     BoundedRange: (BoundedRange(), BoundedRange(alpha=2.0, B=30.0), BoundedRange(alpha=3.5)),
+    Distance: (Distance(), Distance(B=30.0), Distance(torch.zeros(1, 1, 1, 1), B=7.0)),
     TotalVariation: tuple(TotalVariation(beta=beta) for beta in (1.0, 1.5, 2.0, 2.5, 3.0)),
 }
 """Each prior with the exponents that take different paths through its code."""
@@ -144,3 +145,14 @@ def test_a_prior_without_a_closed_form_gets_its_gradient_by_autograd(prior: Prio
     image = random_image((2, 3, 6, 5), dtype=torch.float64)
     torch.testing.assert_close(gradient_of(Lazy(), image), 2 * gradient_of(prior, image))
     assert not image.requires_grad
+
+
+def test_the_distance_is_to_the_image_it_was_given() -> None:
+    image, reference = (random_image((2, 3, 6, 5), seed, dtype=torch.float64) for seed in (0, 1))
+    prior = Distance(reference, B=4.0)
+    expected = (image - reference).square().sum((1, 2, 3)) / (6 * 5 * 16)
+    torch.testing.assert_close(prior.value(image), expected)
+    torch.testing.assert_close(gradient_of(prior, image), 2 * (image - reference) / (6 * 5 * 16))
+    assert not prior.value(reference).any()
+    with pytest.raises(UsageError, match="a tensor of finite numbers, got others"):
+        Distance(reference / 0)

@@ -86,6 +86,12 @@ if TYPE_CHECKING:
     help="Only channels A to B-1 of the code count.",
 )
 @click.option(
+    "--groups",
+    metavar="N",
+    type=options.Whole(min=1),
+    help="Invert each of N equal groups of channels by itself.",
+)
+@click.option(
     "--jitter",
     metavar="T",
     type=options.Whole(min=1),
@@ -132,6 +138,7 @@ def invert(
     dictionary: Path | None,
     preset: str,
     restarts: int,
+    groups: int | None,
     stretch: bool,
     movie: Path | None,
     out: Path | None,
@@ -162,20 +169,27 @@ def invert(
         model, layer, size, input, weights=weights, cell=cell, step=step
     )
     _check_method(method, model, dictionary)
+    if groups is not None and (overrides["channels"] is not None or movie is not None):
+        raise UsageError("--groups goes neither with --channels nor with --movie.")
     check_places(out, movie, overwrite)
     options.check_photos(images)
 
     from preimage.gallery.movie import Recorder
     from preimage.recipes import invert as search
     from preimage.recipes.codes import load_code
+    from preimage.recipes.inversion import code_shape, groups_of
+    from preimage.recipes.views import view_for
     from preimage.representations import representation
 
     array = None if code is None else load_code(code)
     phi = representation(model, layer, **chosen).to(options.chosen_device(device))
     recorders = [] if movie is None else [Recorder.of(phi)]
-    if method == "hoggle":
-        found = _hoggle(phi, images, array, size, dictionary)
-    else:
+    parts = [overrides.pop("channels")]
+    if groups is not None:
+        shape = code_shape(phi, view_for(phi, size, None if array is None else array.shape))
+        parts = groups_of(shape[0], groups)
+    results: list[Result] = []
+    for channels in [] if method == "hoggle" else parts:
         with console.watching(f"{phi.name}") as bars:
             found = search(
                 phi,
@@ -187,13 +201,16 @@ def invert(
                 restarts=restarts,
                 callbacks=[*bars, *recorders],
                 display_stretched=stretch,
+                channels=channels,
                 **overrides,
             )
-    results = found if isinstance(found, list) else [found]
+        results += found if isinstance(found, list) else [found]
+    if method == "hoggle":
+        results = _hoggle(phi, images, array, size, dictionary)
     film = recorders[0].gif([result.image for result in results]) if recorders else None
     place = None
     if out is not None or not as_json:
-        place = _save(results, out, overwrite, _words(images, phi, method))
+        place = save(results, out, overwrite, _words(images, phi, method))
     if movie is not None and film is not None:
         write_film(film, movie)
     if as_json:
@@ -203,8 +220,8 @@ def invert(
 
 
 SEARCH_ONLY = (
-    "preset", "fidelity", "iterations", "restarts", "neighbourhood", "channels", "jitter", "alpha",
-    "beta", "stretch", "movie", "seed",
+    "preset", "fidelity", "iterations", "restarts", "neighbourhood", "channels", "groups",
+    "jitter", "alpha", "beta", "stretch", "movie", "seed",
 )  # fmt: skip
 """Options that say how to search."""
 
@@ -229,12 +246,13 @@ def _hoggle(
     code: np.ndarray | None,
     size: int | None,
     dictionary: Path | None,
-) -> Result | list[Result]:
+) -> list[Result]:
     from preimage.recipes.dictionaries import load_dictionary
     from preimage.recipes.hoggle import hoggle
 
     pairs = None if dictionary is None else load_dictionary(dictionary)
-    return hoggle(phi, images or None, code=code, dictionary=pairs, size=size)
+    found = hoggle(phi, images or None, code=code, dictionary=pairs, size=size)
+    return found if isinstance(found, list) else [found]
 
 
 def check_places(out: Path | None, movie: Path | None, overwrite: bool) -> None:
@@ -257,7 +275,7 @@ def _words(images: tuple[Path, ...], phi: Representation, method: str) -> tuple[
     return (what, phi.model, phi.layer, None if method == "search" else method)
 
 
-def _save(
+def save(
     results: list[Result], out: Path | None, overwrite: bool, words: tuple[str | None, ...]
 ) -> Path:
     from preimage.search.result import save_all

@@ -12,8 +12,11 @@ import click
 
 import preimage
 from preimage.cli.bench import bench
+from preimage.cli.caricature import caricature
 from preimage.cli.demo import demo
+from preimage.cli.dream import dream
 from preimage.cli.encode import encode
+from preimage.cli.fool import fool
 from preimage.cli.glyph import glyph
 from preimage.cli.hoggle import hoggle
 from preimage.cli.invert import invert
@@ -26,11 +29,15 @@ from preimage.cli.stats import stats
 from preimage.cli.study import study
 from preimage.cli.table1 import table1
 from preimage.cli.template import template
+from preimage.cli.texture import style, texture
 from preimage.errors import PreimageError
 from preimage.files import printable, reason
 
 SECTIONS: tuple[tuple[str, tuple[click.Command, ...]], ...] = (
-    ("Pictures", (invert, maximize, template, glyph, rerun, demo)),
+    (
+        "Pictures",
+        (invert, maximize, caricature, texture, style, dream, fool, template, glyph, rerun, demo),
+    ),
     ("Codes", (encode,)),
     ("Networks", (layers, models, weights, table1)),
     ("Measuring", (reproduce, stats, study, hoggle, bench)),

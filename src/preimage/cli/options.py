@@ -227,6 +227,36 @@ def pretrained_or_random(command: Command) -> Command:
     )(command)
 
 
+def layers(ctx: click.Context, param: click.Parameter, value: str | None) -> list[str] | None:
+    """Names `A,B,C` as a list."""
+    if value is None:
+        return None
+    names = [name.strip() for name in value.split(",")]
+    if not all(names) or len(set(names)) != len(names):
+        raise click.BadParameter(f"expected different names A,B,C, got {value}.", ctx, param)
+    return names
+
+
+def shares(
+    ctx: click.Context, param: click.Parameter, value: str | None
+) -> tuple[float, ...] | None:
+    """Numbers `A,B,C` of at least 0."""
+    found = numbers(ctx, param, value)
+    if found is not None and min(found) < 0:
+        raise click.BadParameter(f"expected numbers A,B,C of at least 0, got {value}.", ctx, param)
+    return found
+
+
+def sides(ctx: click.Context, param: click.Parameter, value: str) -> tuple[int, int]:
+    """A size `PX` or `WIDTHxHEIGHT` as height and width."""
+    parts = re.fullmatch(r"0*([1-9][0-9]*)(?:x0*([1-9][0-9]*))?", value)
+    if not parts:
+        message = f"expected PX or WIDTHxHEIGHT in whole pixels, got {value}."
+        raise click.BadParameter(message, ctx, param)
+    width = int(parts[1])
+    return int(parts[2] or width), width
+
+
 def cell(command: Command) -> Command:
     """`--cell`."""
     return click.option(

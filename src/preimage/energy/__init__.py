@@ -2,16 +2,20 @@
 
 from preimage.energy.diversity import Apart
 from preimage.energy.energy import Energy
-from preimage.energy.losses import Euclidean, InnerProduct, Loss
-from preimage.energy.priors import BoundedRange, Prior, TotalVariation
+from preimage.energy.losses import Amplification, Euclidean, Gram, InnerProduct, Loss, Together
+from preimage.energy.priors import BoundedRange, Distance, Prior, TotalVariation
 
 __all__ = [
+    "Amplification",
     "Apart",
     "BoundedRange",
+    "Distance",
     "Energy",
     "Euclidean",
+    "Gram",
     "InnerProduct",
     "Loss",
     "Prior",
+    "Together",
     "TotalVariation",
 ]

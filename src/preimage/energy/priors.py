@@ -1,4 +1,5 @@
-"""Priors say what makes an image natural: Eq. 5 and TV^β of the paper (Eq. 6 is a projection).
+"""Priors say what makes an image natural: Eq. 5 and TV^β of the paper (Eq. 6 is a projection);
+and how far from a given one it may be.
 
 Every prior is divided by the canvas area H·W and by the typical size of what it measures, so
 that a reasonable image has a value around one (Sect. 3.3).
@@ -8,7 +9,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import torch
@@ -163,6 +164,54 @@ class TotalVariation(Prior):
         return squared.pow_(self.beta / 2)
 
 
+@dataclass(frozen=True, eq=False)
+class Distance(Prior):
+    """Squared distance to a given image, a pixel: keeps a search near it.
+
+    R = 1/(H·W·B²) · Σ_pixels Σ_k (x_k − y_k)²
+
+    Unlike `TotalVariation` and `BoundedRange`, it says nothing about nature. Without an image it is
+    the distance to the mean colour, the plain L2 norm.
+
+    Args:
+        reference: y, `[N, C, H, W]` or what broadcasts to it, on the canvas scale; None is zero.
+        B: distance of a colour at which the value is one.
+
+    Raises:
+        UsageError: if the reference is no finite image, or B is not positive.
+
+    Example:
+        >>> import torch
+        >>> Distance(torch.zeros(1, 1, 2, 2), B=10).value(torch.full((1, 1, 2, 2), 20.0))
+        tensor([4.])
+    """
+
+    reference: Tensor | None = field(default=None, repr=False)
+    B: float = 1.0
+    name: ClassVar[str] = "distance"
+
+    def __post_init__(self) -> None:
+        y = self.reference
+        if y is not None and not (isinstance(y, Tensor) and bool(torch.isfinite(y).all())):
+            got = "others" if isinstance(y, Tensor) else repr(y)
+            raise UsageError(f"the reference must be a tensor of finite numbers, got {got}.")
+        _require(self.B > 0, "B of the distance must be a positive number", self.B)
+
+    def value(self, image: Tensor) -> Tensor:
+        return squared_norm(self._difference(image)) * self._normalizer(image)
+
+    def add_gradient(self, image: Tensor, into: Tensor) -> Tensor:
+        difference = self._difference(image)
+        into.add_(difference, alpha=2 * self._normalizer(image))
+        return squared_norm(difference) * self._normalizer(image)
+
+    def _difference(self, image: Tensor) -> Tensor:
+        return image if self.reference is None else image - self.reference
+
+    def _normalizer(self, image: Tensor) -> float:
+        return 1.0 / (image.shape[-1] * image.shape[-2] * self.B**2)
+
+
 def _differences(image: Tensor) -> tuple[Tensor, Tensor]:
     """Forward differences across and down, one column or one row shorter than the image."""
     return image[..., 1:] - image[..., :-1], image[..., 1:, :] - image[..., :-1, :]
@@ -176,5 +225,5 @@ def _subtract_divergence(across: Tensor, down: Tensor, into: Tensor, scale: floa
     into[..., :-1, :].sub_(down, alpha=scale)
 
 
-PRIORS: tuple[type[Prior], ...] = (BoundedRange, TotalVariation)
+PRIORS: tuple[type[Prior], ...] = (BoundedRange, TotalVariation, Distance)
 """Every prior there is; the contract tests run over this table."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from preimage.recipes.records import (
 )
 from preimage.recipes.settings import Settings
 from preimage.recipes.views import view_for
-from preimage.representations import Representation
+from preimage.representations import Geometry, Representation
 from preimage.search.minimise import Outcome, minimise
 from preimage.search.result import Result
 
@@ -41,6 +42,7 @@ def invert(
     preset: str = "best",
     settings: Settings | None = None,
     size: int | None = None,
+    mask: np.ndarray | Tensor | None = None,
     seed: int = 0,
     restarts: int = 1,
     callbacks: Sequence[Observer] = (),
@@ -62,6 +64,9 @@ def invert(
         settings: whole settings in place of a preset.
         size: where Φ takes images of any size, side of the central square that photos are brought
             to; 256 by default.
+        mask: M of Eq. 3, numbers of at least 0 that broadcast to the code's shape `[D, h, w]` or
+            `[D]`: what counts, and how much. In place of `neighbourhood` and `channels`, which are
+            the masks of Figs. 13 and 14. Saved with the result.
         seed: a whole number from 0; restart r uses seed + r.
         restarts: how many pre-images of each image.
         callbacks: called after every iteration with a `Snapshot`.
@@ -101,8 +106,9 @@ def invert(
         if not photos:
             raise UsageError("no image was given.")
         targets = [Target.of(representation, photo, view[0]) for photo in photos]
+    array = None if mask is None else as_mask(mask, tuple(targets[0].code.shape[1:]), settings)
     results = _search(
-        representation, targets, settings, view, seed, restarts, callbacks, display_stretched
+        representation, targets, settings, view, array, seed, restarts, callbacks, display_stretched
     )
     return results[0] if single else results
 
@@ -206,6 +212,78 @@ def code_shape(
     return tuple(encode(representation, blank).shape[1:])
 
 
+def as_mask(mask: np.ndarray | Tensor, shape: tuple[int, ...], settings: Settings) -> np.ndarray:
+    """A mask from outside, float32, checked against a code's shape.
+
+    Raises:
+        UsageError: if neighbourhood or channels are given as well.
+        PreimageError: if it does not broadcast, or holds anything but numbers of at least 0.
+    """
+    if settings.neighbourhood is not None or settings.channels is not None:
+        raise UsageError("give either a mask or a neighbourhood and channels, not both.")
+    array = np.asarray(mask.detach().cpu() if isinstance(mask, Tensor) else mask)
+    if array.dtype.kind not in "bfiu":
+        raise PreimageError(f"a mask holds numbers of at least 0; this one holds {array.dtype}.")
+    array = array.astype(np.float32)
+    if not (np.isfinite(array).all() and (array >= 0).all()):
+        raise PreimageError("a mask holds numbers of at least 0; this one holds others.")
+    try:
+        np.broadcast_to(array, shape)
+    except ValueError:
+        raise PreimageError(
+            f"the mask's shape {list(array.shape)} does not broadcast to the code's {list(shape)}."
+        ) from None
+    return array
+
+
+def box_of(
+    mask: Tensor, geometry: Geometry, view: tuple[int, int]
+) -> tuple[int, int, int, int] | None:
+    """What the cells that count can see of an image (the box of Fig. 13).
+
+    Args:
+        mask: M, `[1, D, h, w]`.
+        geometry: of the code.
+        view: height and width of the image.
+
+    Returns:
+        Left, top, right and bottom pixel, inside the image; None where they see all of it.
+
+    Example:
+        >>> mask = torch.zeros(1, 1, 5, 5)
+        >>> mask[..., 2, 2] = 1
+        >>> box_of(mask, Geometry(receptive_field=7, stride=4, offset=1.0), (20, 20))
+        (6, 6, 12, 12)
+    """
+    if mask.dim() != 4:
+        return None
+    counts = mask[0].sum(0) > 0
+    reach, sides = (geometry.receptive_field - 1) / 2, []
+    for axis in (1, 0):  # left and right from the columns, top and bottom from the rows
+        cells = counts.any(1 - axis).nonzero().flatten().tolist()
+        first, last = (geometry.offset + geometry.stride * cells[i] for i in (0, -1))
+        sides.append((max(0, round(first - reach)), min(view[axis] - 1, round(last + reach))))
+    (left, right), (top, bottom) = sides
+    whole = (left, top) == (0, 0) and (bottom + 1, right + 1) == view
+    return None if whole else (left, top, right, bottom)
+
+
+def groups_of(channels: int, groups: int) -> list[tuple[int, int]]:
+    """Equal groups of neighbouring channels, first and one past the last (Fig. 14).
+
+    Raises:
+        UsageError: if there are fewer channels than groups.
+
+    Example:
+        >>> groups_of(96, 2)
+        [(0, 48), (48, 96)]
+    """
+    if not 1 <= groups <= channels:
+        raise UsageError(f"the groups must be 1 to {channels}, as many as channels, got {groups}.")
+    ends = [channels * i // groups for i in range(groups + 1)]
+    return list(pairwise(ends))
+
+
 def mask_for(settings: Settings, code: Tensor) -> Tensor | None:
     """M of Eq. 3: the central neighbourhood and the channels that count, or None for all.
 
@@ -240,6 +318,7 @@ def _search(
     targets: Sequence[Target],
     settings: Settings,
     view: tuple[int, int],
+    array: np.ndarray | None,
     seed: int,
     restarts: int,
     callbacks: Sequence[Observer],
@@ -247,12 +326,18 @@ def _search(
 ) -> list[Result]:
     """All targets and restarts as one batch, target by target."""
     codes = torch.cat([target.code for target in targets]).repeat_interleave(restarts, dim=0)
+    mask = mask_for(settings, codes)
+    if array is not None:
+        # Its own axes are the code's last ones, as in NumPy.
+        mask = torch.from_numpy(array).to(codes.device).expand_as(codes[:1])
     energy = Energy(
         representation,
-        loss=Euclidean(codes, mask_for(settings, codes)),
+        loss=Euclidean(codes, mask),
         priors=settings.priors,
         fidelity=settings.fidelity,
     )
+    geometry = representation.geometry
+    box = None if mask is None or geometry is None else box_of(mask, geometry, view)
     seeds = [seed + restart for restart in range(restarts)] * len(targets)
     doubtful = doubts(energy, settings, view, seeds)
     outcome = minimise(
@@ -273,6 +358,8 @@ def _search(
         restarts=restarts,
         warnings=doubtful,
         display_stretched=display_stretched,
+        mask=array,
+        box=box,
     )
 
 
@@ -286,6 +373,8 @@ def results_of(
     restarts: int = 1,
     warnings: Sequence[Sequence[str]] | None = None,
     display_stretched: bool = False,
+    mask: np.ndarray | None = None,
+    box: tuple[int, int, int, int] | None = None,
 ) -> list[Result]:
     """What a search, or what stands in for one, has found, with its records; target by target.
 
@@ -299,7 +388,10 @@ def results_of(
         restarts: problems of each target.
         warnings: what a user should know of each problem, besides what the targets say.
         display_stretched: let the figures show each picture with its contrast stretched.
+        mask, box: see `Result`.
     """
+    # Zeros and ones over the code's last axes: its mean is the part of the code that counted.
+    part = {} if mask is None else {"mask": {"part": float((mask > 0).mean())}}
     images = [target.image for target in targets if target.image is not None]
     references = torch.cat(images).repeat_interleave(restarts, dim=0) if images else None
     classes = Classes(representation, outcome.view, references)
@@ -318,7 +410,7 @@ def results_of(
             image=origin(target.source),
             seed=seed,
             restart=restart,
-            measured={"relative_error": squared**0.5, "squared_error": squared},
+            measured={"relative_error": squared**0.5, "squared_error": squared, **part},
             classes=classes.record(problem),
             warnings=[*target.warnings, *(warnings[problem] if warnings else ())],
         )
@@ -334,6 +426,8 @@ def results_of(
             columns={"relative_error": outcome.trace[:, problem, loss].double().sqrt()},
             drawing=representation.draw(target.code[0]),
             stretched=display_stretched,
+            mask=mask,
+            box=box,
         )
         results.append(result)
     return results

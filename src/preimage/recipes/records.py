@@ -39,10 +39,34 @@ def _template_headline(record: Record) -> tuple[str, str]:
     return "score", f"{record['score']:.2f} (noise {record['noise_score']:.2f})"
 
 
+def _growth_headline(record: Record) -> tuple[str, str]:
+    return "activations", f"{record['growth']:.2f} times the reference's"
+
+
+def _texture_headline(record: Record) -> tuple[str, str]:
+    return "texture loss", f"{100 * record['part_of_start']:.2g} % of the start's"
+
+
+def _style_headline(record: Record) -> tuple[str, str]:
+    errors = record["gram_errors"].values()
+    mean = sum(errors) / len(errors)
+    return "content error", f"{100 * record['content_error']:.1f} %, style {100 * mean:.1f} %"
+
+
+def _fool_headline(record: Record) -> tuple[str, str]:
+    error, change = 100 * record["relative_error"], record["change"]["rms"]
+    return "code error", f"{error:.1f} % of the other image's, changed by {change:.1f} grey levels"
+
+
 HEADLINES: dict[str, Callable[[Record], tuple[str, str]]] = {
     "invert": _inversion_headline,
     "maximize": _maximization_headline,
     "template": _template_headline,
+    "caricature": _growth_headline,
+    "texture": _texture_headline,
+    "style": _style_headline,
+    "fool": _fool_headline,
+    "dream": _growth_headline,
 }
 """By task: the one figure of its records that a caption and a summary show, and what it is."""
 
@@ -210,6 +234,9 @@ def make_result(
     columns: Mapping[str, Tensor] | None = None,
     drawing: Image.Image | None = None,
     stretched: bool = False,
+    beside: Mapping[str, Image.Image] | None = None,
+    mask: np.ndarray | None = None,
+    box: tuple[int, int, int, int] | None = None,
 ) -> Result:
     """The result of one problem.
 
@@ -224,6 +251,7 @@ def make_result(
         columns: what the trace shows besides the energy's terms, `[iterations]` each.
         drawing: see `Result`.
         stretched: let the figure show each picture with its contrast stretched.
+        beside, mask, box: see `Result`.
     """
     mean, view = representation.mean, outcome.view[problem]
     shown = [each for each in (image, view) if each is not None]
@@ -242,4 +270,7 @@ def make_result(
         code=None if code is None else code.cpu().numpy(),
         displayed=tuple(as_picture(stretch(x, mean)) for x in shown) if stretched else (),
         drawing=drawing,
+        beside=beside or {},
+        mask=mask,
+        box=box,
     )

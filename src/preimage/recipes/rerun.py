@@ -14,18 +14,23 @@ from PIL import Image
 from preimage.errors import PreimageError, UsageError, one_line
 from preimage.models import adapters
 from preimage.models import catalogue as models
+from preimage.recipes.caricature import caricature
 from preimage.recipes.codes import load_code
+from preimage.recipes.dreaming import Octaves, dream
+from preimage.recipes.fooling import fool
 from preimage.recipes.inversion import invert
 from preimage.recipes.maximization import again as maximize_again
 from preimage.recipes.records import Observer, headline, name_of, versions
 from preimage.recipes.settings import MaximizationSettings, SearchSettings, Settings
 from preimage.recipes.template import Subject, visualize
-from preimage.representations import Representation, representation
+from preimage.recipes.texture import style, texture
+from preimage.representations import Representation, SeveralLayers, representation, several_layers
 from preimage.representations.catalogue import hand_crafted
 from preimage.search.result import RECORD, Result, load_record
 
 REFERENCE = "reference.png"
 CODE = "code.npy"
+MASK = "mask.npy"
 
 
 def rerun(
@@ -73,6 +78,7 @@ def rerun(
         again = TASKS[record["task"]]
         result = again(Path(folder), record, phi, settings, seed + restart, callbacks)
     original = {"image": image, "seed": seed, "restart": restart}
+    original |= {key: record[key] for key in result.beside if key in record}
     warnings = _differences(record, result.record)
     return replace(
         result,
@@ -93,7 +99,8 @@ def _invert(
     callbacks: Sequence[Observer],
 ) -> Result:
     target = _target(folder, phi)
-    result = invert(phi, **target, settings=settings, seed=seed, callbacks=callbacks)
+    mask = load_code(folder / MASK) if record.get("mask") else None
+    result = invert(phi, **target, mask=mask, settings=settings, seed=seed, callbacks=callbacks)
     assert isinstance(result, Result)
     return result
 
@@ -126,8 +133,109 @@ def _template(
     return visualize(subject, phi, settings, seed, callbacks)
 
 
-TASKS: dict[str, Again] = {"invert": _invert, "maximize": _maximize, "template": _template}
+def _caricature(
+    folder: Path,
+    record: Mapping[str, Any],
+    phi: Representation,
+    settings: Settings,
+    seed: int,
+    callbacks: Sequence[Observer],
+) -> Result:
+    result = caricature(
+        phi, **_photo(folder, phi), settings=settings, seed=seed, callbacks=callbacks
+    )
+    assert isinstance(result, Result)
+    return result
+
+
+def _texture(
+    folder: Path,
+    record: Mapping[str, Any],
+    phi: Representation,
+    settings: Settings,
+    seed: int,
+    callbacks: Sequence[Observer],
+) -> Result:
+    assert isinstance(phi, SeveralLayers)
+    (width, height), source = _size(folder / "image.png"), folder / REFERENCE
+    return texture(
+        phi,
+        source,
+        size=(height, width),
+        source_size=_size(source)[0],
+        settings=settings,
+        seed=seed,
+        callbacks=callbacks,
+    )
+
+
+def _style(
+    folder: Path,
+    record: Mapping[str, Any],
+    phi: Representation,
+    settings: Settings,
+    seed: int,
+    callbacks: Sequence[Observer],
+) -> Result:
+    assert isinstance(phi, SeveralLayers)
+    content, other = folder / REFERENCE, folder / "style.png"
+    size = _size(content)[0]
+    return style(phi, content, other, size=size, settings=settings, seed=seed, callbacks=callbacks)
+
+
+def _dream(
+    folder: Path,
+    record: Mapping[str, Any],
+    phi: Representation,
+    settings: Settings,
+    seed: int,
+    callbacks: Sequence[Observer],
+) -> Result:
+    assert isinstance(phi, SeveralLayers)
+    with _readable():
+        asked = _part(record, "octaves")
+        octaves = Octaves(asked["count"], asked["scale"], asked["tile"])
+    photo = folder / REFERENCE
+    size = max(_size(photo))
+    return dream(
+        phi, photo, size=size, octaves=octaves, settings=settings, seed=seed, callbacks=callbacks
+    )
+
+
+def _fool(
+    folder: Path,
+    record: Mapping[str, Any],
+    phi: Representation,
+    settings: Settings,
+    seed: int,
+    callbacks: Sequence[Observer],
+) -> Result:
+    photo = _photo(folder, phi)
+    return fool(
+        phi,
+        photo["images"],
+        folder / "as.png",
+        size=photo["size"],
+        settings=settings,
+        seed=seed,
+        callbacks=callbacks,
+    )
+
+
+TASKS: dict[str, Again] = {
+    "invert": _invert,
+    "maximize": _maximize,
+    "caricature": _caricature,
+    "texture": _texture,
+    "style": _style,
+    "fool": _fool,
+    "dream": _dream,
+    "template": _template,
+}
 """How each task is done once more: from the folder, its record and what was read from it."""
+
+OF_SEVERAL_LAYERS = ("texture", "style", "dream")
+"""Tasks whose representation is several layers at once, their names joined by commas."""
 
 SETTINGS: dict[str, type[SearchSettings]] = {"maximize": MaximizationSettings}
 """Tasks whose settings are not an inversion's."""
@@ -195,6 +303,8 @@ def _representation(record: Mapping[str, Any], trust: bool) -> Representation:
             f"made with {_shown(model)}, code that would be imported and run: if you know the "
             "folder and the code, give --trust (trust=True)."
         )
+    if task in OF_SEVERAL_LAYERS:
+        return several_layers(model, (layer or "").split(","))
     options = _part(saved, "options") if "options" in saved else {}
     return representation(model, layer, **options)
 
@@ -210,20 +320,24 @@ def _is_network(model: str) -> bool:
 
 
 def _target(folder: Path, phi: Representation) -> dict[str, Any]:
-    reference, code = folder / REFERENCE, folder / CODE
-    if reference.is_file():
-        # At the input size already, where loading changes no pixel.
-        width, height = _size(reference)
-        side = height if phi.input_size is None else phi.input_size
-        if (width, height) != (side, side):
-            raise PreimageError(
-                f"{reference}: expected {side}x{side} pixels, got {width}x{height}: "
-                "this is not the reference of this result."
-            )
-        return {"images": reference, "size": side}
-    if code.is_file():
+    if (folder / REFERENCE).is_file():
+        return _photo(folder, phi)
+    if (code := folder / CODE).is_file():
         return {"code": load_code(code)}
     raise PreimageError(f"{folder} holds neither {REFERENCE} nor {CODE}: nothing to search for.")
+
+
+def _photo(folder: Path, phi: Representation) -> dict[str, Any]:
+    """The reference: at the input size already, where loading changes no pixel."""
+    reference = folder / REFERENCE
+    width, height = _size(reference)
+    side = height if phi.input_size is None else phi.input_size
+    if (width, height) != (side, side):
+        raise PreimageError(
+            f"{reference}: expected {side}x{side} pixels, got {width}x{height}: "
+            "this is not the reference of this result."
+        )
+    return {"images": reference, "size": side}
 
 
 def _size(picture: Path) -> tuple[int, int]:

@@ -12,6 +12,7 @@ from preimage.energy.energy import check_fidelity
 from preimage.errors import PreimageError, UsageError
 from preimage.search.canvases import (
     BlurredCanvas,
+    BoxCanvas,
     Canvas,
     PhaseCanvas,
     PixelCanvas,
@@ -36,6 +37,7 @@ KINDS: dict[str, type] = {
     for kind in (
         PixelCanvas,
         PyramidCanvas,
+        BoxCanvas,
         SpectralCanvas,
         PhaseCanvas,
         BlurredCanvas,
@@ -86,13 +88,11 @@ class SearchSettings:
 
     def _checks(self) -> tuple[Check, ...]:
         """Name of a part, what it must be, and whether it is: parts may come from a file."""
-        staged = isinstance(self.stages, tuple) and all(isinstance(s, Stage) for s in self.stages)
         return (
             ("preset", "a name", isinstance(self.preset, str)),
             ("fidelity", "a number", _number(self.fidelity)),
             ("canvas", "a canvas", isinstance(self.canvas, Canvas)),
             ("step_rule", "a step rule", isinstance(self.step_rule, StepRule)),
-            ("stages", "one or more stages", staged and bool(self.stages)),
         )
 
     @property
@@ -142,6 +142,7 @@ class Settings(SearchSettings):
         beta, V: exponent and scale of TV^β.
         neighbourhood: side of the central square of cells that counts, or None for all.
         channels: first and one past the last channel that counts, or None for all.
+        weights: of the loss's parts, where it has several: the layers of a texture or a style.
 
     Raises:
         UsageError: as for `SearchSettings`, or if a prior's setting is out of range.
@@ -153,6 +154,7 @@ class Settings(SearchSettings):
     V: float = 80.0 / 6.5
     neighbourhood: int | None = None
     channels: tuple[int, int] | None = None
+    weights: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -160,13 +162,14 @@ class Settings(SearchSettings):
         assert self.priors
 
     def _checks(self) -> tuple[Check, ...]:
-        channels = self.channels
+        channels, weights = self.channels, self.weights
         pair = isinstance(channels, tuple) and len(channels) == 2 and all(map(_whole, channels))
         return (
             *super()._checks(),
             *((name, "a number", _number(getattr(self, name))) for name in NUMBERS),
             ("neighbourhood", "a whole number", _whole(self.neighbourhood, optional=True)),
             ("channels", "two whole numbers (first, one past the last)", channels is None or pair),
+            ("weights", "numbers of at least 0", weights is None or _weights(weights)),
         )
 
     @property
@@ -211,6 +214,12 @@ NUMBERS = ("alpha", "beta", "B", "V")
 
 def _number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _weights(value: Any) -> bool:
+    return isinstance(value, tuple) and all(
+        _number(each) and math.isfinite(each) and each >= 0 for each in value
+    )
 
 
 def _whole(value: Any, optional: bool = False) -> bool:

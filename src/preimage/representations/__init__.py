@@ -1,10 +1,10 @@
 """Representations: functions from images to codes."""
 
 from preimage.representations.base import Defaults, Geometry, Representation
-from preimage.representations.catalogue import representation
+from preimage.representations.catalogue import representation, several_layers
 from preimage.representations.dsift import Dsift
 from preimage.representations.hog import Hog
-from preimage.representations.network import NetworkLayer
+from preimage.representations.network import NetworkLayer, SeveralLayers
 
 __all__ = [
     "Defaults",
@@ -13,5 +13,7 @@ __all__ = [
     "Hog",
     "NetworkLayer",
     "Representation",
+    "SeveralLayers",
     "representation",
+    "several_layers",
 ]

@@ -21,7 +21,7 @@ from preimage.representations.defaults import defaults_for
 from preimage.representations.dsift import Dsift
 from preimage.representations.geometry import Layer, Unfinished, layer_table
 from preimage.representations.hog import Hog
-from preimage.representations.network import NetworkLayer, Target
+from preimage.representations.network import NetworkLayer, SeveralLayers, Target
 
 
 @dataclass(frozen=True)
@@ -274,6 +274,57 @@ def representation(
     if adapters.is_adapted(model):
         return _adapted_layer(model, layer, options)
     return _network_layer(model, layer)
+
+
+def several_layers(model: str, layers: Sequence[str]) -> SeveralLayers:
+    """Several layers of a network at once, on images of any size.
+
+    Args:
+        model: a network's name.
+        layers: names of layers with positions (no fully connected ones), none twice.
+
+    Raises:
+        UsageError: if there is no such network or layer, or a layer sees images of one size.
+        PreimageError: if its weights can't be had.
+
+    Example:
+        >>> several_layers("efficientnet-lite0", ["stem", "block01"]).shapes((64, 48))
+        [(32, 32, 24), (16, 32, 24)]
+    """
+    rows = check_layers(model, layers)
+    entry = models.resolve(model)
+    names = [row.name for row in layers_of(model)]
+    deepest = max(rows, key=lambda row: names.index(row.name))
+    loaded = models.load(entry, deepest.name)
+    known = [row.geometry for row in rows if row.geometry is not None]
+    return SeveralLayers(
+        loaded.network,
+        [row.name for row in rows],
+        model=entry.name,
+        mean=entry.mean,
+        std=entry.std,
+        geometry=max(known, key=lambda each: each.receptive_field) if known else None,
+        weights=loaded.weights,
+    )
+
+
+def check_layers(model: str, layers: Sequence[str]) -> list[Layer]:
+    """Rows of the layer table, in the order given; needs no weights.
+
+    Raises:
+        UsageError: if there is no such layer, or one sees images of one size.
+    """
+    if hand_crafted(model) is not None:
+        raise UsageError(f"{model} has no layers: choose a network.")
+    table = {row.name: row for row in layers_of(model)}
+    for layer in layers:
+        check_layer(model, layer)
+        if len(table[layer].shape) != 3:
+            raise UsageError(
+                f"{model}: {layer} has no positions: it sees images of one size. "
+                "Choose convolutional or pooling layers."
+            )
+    return [table[layer] for layer in layers]
 
 
 def check_options(model: str, options: Collection[str]) -> None:

@@ -313,3 +313,99 @@ def _raise_at(call: str) -> Seen:
             raise _Reached(output)
 
     return seen
+
+
+class SeveralLayers(Representation):
+    """Codes of several layers of a network at once, from one forward pass.
+
+    The code is one row of numbers, `[N, Σ_l D_l·h_l·w_l]`, layer after layer in the order given;
+    `shapes` tells how to take it apart, as `energy.Together` does. Unlike `NetworkLayer`, it takes
+    images of any size, because it serves layers with positions alone.
+
+    Args:
+        network, model, mean, std, weights: see `NetworkLayer`.
+        layers: dotted paths, in any order, none twice.
+        geometry: of the layer that sees most.
+
+    Raises:
+        UsageError: if the network has no such layer, or none or one twice is given.
+    """
+
+    input_size = None
+    defaults = Defaults(fidelity=1.0, jitter=1)
+
+    def __init__(
+        self,
+        network: nn.Module,
+        layers: Sequence[str],
+        *,
+        model: str = "module",
+        mean: Sequence[float] = (127.5,) * 3,
+        std: Sequence[float] = (127.5,) * 3,
+        geometry: Geometry | None = None,
+        weights: WeightsRecord | None = None,
+    ) -> None:
+        modules = dict(network.named_modules())
+        for layer in layers:
+            if layer not in modules or not layer:
+                known = [name for name in modules if name]
+                raise UsageError(f"{model} has no layer {layer!r}; {nearest(layer, known)}")
+        if not layers or len(set(layers)) != len(layers):
+            raise UsageError(f"expected one or more different layers, got {', '.join(layers)!r}.")
+        self.network = network
+        self.layers = tuple(layers)
+        self.layer = ",".join(layers)
+        self.model = model
+        self.channels = len(mean)
+        self.mean = tuple(float(value) for value in mean)
+        self.geometry = geometry
+        self.weights = weights
+        self._modules = [modules[layer] for layer in layers]
+        parameter = next(network.parameters(), None)
+        self.device = torch.device("cpu") if parameter is None else parameter.device
+        scale = torch.tensor([1.0 / value for value in std], device=self.device)
+        self._scale = scale.view(1, -1, 1, 1)
+
+    def __call__(self, image: Tensor) -> Tensor:
+        return torch.cat([code.flatten(1) for code in self.codes(image)], dim=1)
+
+    def codes(self, image: Tensor) -> list[Tensor]:
+        """The code of each layer, `[N, D, h, w]`."""
+        found: dict[int, Tensor] = {}
+
+        def keep(place: int, output: Any) -> None:
+            # A copy, because a layer behind it may work in place.
+            found[place] = output.clone()
+            if len(found) == len(self.layers):
+                raise _Reached(output)
+
+        hooks = [
+            module.register_forward_hook(lambda _m, _i, output, place=place: keep(place, output))
+            for place, module in enumerate(self._modules)
+        ]
+        try:
+            with as_at_test_time(self.network):
+                self.network(image * self._scale)
+        except _Reached:
+            pass
+        finally:
+            for hook in hooks:
+                hook.remove()
+        missing = [layer for place, layer in enumerate(self.layers) if place not in found]
+        if missing:
+            raise PreimageError(
+                f"{self.model}: layer {missing[0]} was not reached by the forward pass."
+            )
+        return [found[place] for place in range(len(self.layers))]
+
+    @torch.no_grad()
+    def shapes(self, view: tuple[int, int]) -> list[tuple[int, ...]]:
+        """Shapes of the codes of an image of height and width `view`, without the batch."""
+        blank = torch.zeros(1, self.channels, *view, device=self.device)
+        return [tuple(code.shape[1:]) for code in self.codes(blank)]
+
+    def to(self, device: str) -> SeveralLayers:
+        self.network.to(device)
+        self.device = torch.device(device)
+        self._scale = self._scale.to(device)
+        return self

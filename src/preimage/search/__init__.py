@@ -2,6 +2,7 @@
 
 from preimage.search.canvases import (
     BlurredCanvas,
+    BoxCanvas,
     Canvas,
     PhaseCanvas,
     PixelCanvas,
@@ -27,6 +28,7 @@ __all__ = [
     "LBFGS",
     "Adam",
     "BlurredCanvas",
+    "BoxCanvas",
     "Canvas",
     "Momentum",
     "NAdam",

@@ -1,9 +1,9 @@
 """Canvases: what is searched, and how it renders the image.
 
-A canvas is a frozen description with four pure methods. `start` makes parameters, `render` makes
-the image on the canvas scale, `pull_back` carries a gradient of the image back to the parameters
-(the adjoint of `render`'s derivative, in closed form), and `constrain_` applies a projection after
-each step. Energies always speak about the rendered image.
+A canvas is a frozen description with pure methods. `start` makes parameters, `parameters_of` makes
+those of a given image, `render` makes the image on the canvas scale, `pull_back` carries a gradient
+of the image back to the parameters (the adjoint of `render`'s derivative, in closed form), and
+`constrain_` applies a projection after each step. Energies always speak about the rendered image.
 """
 
 from __future__ import annotations
@@ -56,6 +56,16 @@ class Canvas(ABC):
     ) -> Tensor:
         """Gradient with respect to the parameters from the one with respect to the image."""
 
+    def parameters_of(self, image: Tensor, mean: Sequence[float]) -> Tensor:
+        """Parameters that render a given image `[N, C, H, W]`, as far as the canvas can show it.
+
+        The inverse of `render`, for a search that starts from an image.
+
+        Raises:
+            UsageError: if the canvas has no inverse; by default it has none.
+        """
+        raise UsageError(f"a {type(self).__name__} can't start from an image: choose another.")
+
     def constrain_(self, parameters: Tensor) -> None:  # noqa: B027
         """Project the parameters onto the feasible set in place; by default all are."""
 
@@ -75,6 +85,9 @@ class PixelCanvas(Canvas):
     def start(self, shape: Sequence[int], seeds: Sequence[int]) -> Tensor:
         return self.noise.draw(shape, seeded(seeds))
 
+    def parameters_of(self, image: Tensor, mean: Sequence[float]) -> Tensor:
+        return image.clone()
+
     def render(self, parameters: Tensor, shape: Sequence[int], mean: Sequence[float]) -> Tensor:
         return parameters
 
@@ -86,6 +99,48 @@ class PixelCanvas(Canvas):
     def constrain_(self, parameters: Tensor) -> None:
         if self.B_plus is not None:
             project_ball_(parameters, self.B_plus)
+
+
+@dataclass(frozen=True)
+class BoxCanvas(Canvas):
+    """The image's own pixels as levels from 0 to 255, kept there.
+
+    x = p − mean,  0 ≤ p ≤ 255
+
+    Unlike `PixelCanvas`, whose ball bounds colour vectors around the mean colour, this forbids
+    exactly what no picture can show, as the bounds of L-BFGS-B do (Gatys et al. 2015).
+
+    Attributes:
+        spread: standard deviation, in grey levels, of the normal noise around the middle of the
+            range that it starts from.
+
+    Raises:
+        UsageError: if the spread is no number.
+    """
+
+    spread: float = 30.0
+
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.spread):
+            raise UsageError(f"spread must be a number of grey levels, got {self.spread:g}.")
+
+    def start(self, shape: Sequence[int], seeds: Sequence[int]) -> Tensor:
+        draws = [torch.randn(*shape, generator=generator) for generator in seeded(seeds)]
+        return torch.stack(draws).mul_(self.spread).add_(127.5)
+
+    def parameters_of(self, image: Tensor, mean: Sequence[float]) -> Tensor:
+        return image + _colour(tuple(mean), image.dtype, image.device)
+
+    def render(self, parameters: Tensor, shape: Sequence[int], mean: Sequence[float]) -> Tensor:
+        return parameters - _colour(tuple(mean), parameters.dtype, parameters.device)
+
+    def pull_back(
+        self, gradient: Tensor, image: Tensor, mean: Sequence[float], parameters: Tensor
+    ) -> Tensor:
+        return gradient
+
+    def constrain_(self, parameters: Tensor) -> None:
+        parameters.clamp_(0, 255)
 
 
 @lru_cache(maxsize=16)
@@ -136,6 +191,14 @@ def _sigmoid_adjoint(gradient: Tensor, image: Tensor, mean: Tensor) -> Tensor:
     return gradient.mul_(level).mul_(level.mul_(-255.0).add_(255.0))
 
 
+EDGE = 0.5
+"""Pixels this near to black or white are taken for it: a sigmoid reaches neither."""
+
+
+def _sigmoid_inverse(image: Tensor, mean: Tensor) -> Tensor:
+    return torch.logit((image + mean).clamp_(EDGE, 255.0 - EDGE).div_(255.0))
+
+
 def _linear(z: Tensor, mean: Tensor) -> Tensor:
     return z.mul_(SLOPE)
 
@@ -144,11 +207,16 @@ def _linear_adjoint(gradient: Tensor, image: Tensor, mean: Tensor) -> Tensor:
     return gradient.mul_(SLOPE)
 
 
+def _linear_inverse(image: Tensor, mean: Tensor) -> Tensor:
+    return image / SLOPE
+
+
 RANGES = {
-    "linear": (_linear, _linear_adjoint),
-    "sigmoid": (_sigmoid, _sigmoid_adjoint),
+    "linear": (_linear, _linear_adjoint, _linear_inverse),
+    "sigmoid": (_sigmoid, _sigmoid_adjoint, _sigmoid_inverse),
 }
-"""How decorrelated colours become the image: the map, and the adjoint of its derivative."""
+"""How decorrelated colours become the image: the map, the adjoint of its derivative, and the
+inverse."""
 
 
 @dataclass(frozen=True)
@@ -185,6 +253,17 @@ class SpectralCanvas(Canvas):
         size = (shape[0], height, width // 2 + 1, 2)
         draws = [torch.randn(*size, generator=generator) for generator in seeded(seeds)]
         return torch.stack(draws).mul_(self.amplitude)
+
+    def parameters_of(self, image: Tensor, mean: Sequence[float]) -> Tensor:
+        plane = fast_plane(image.shape)
+        z = RANGES[self.range][2](image, _colour(tuple(mean), image.dtype, image.device))
+        basis = _colour_basis(image.shape[1], image.device).to(z.dtype)
+        x = torch.linalg.solve(basis, z.flatten(2)).view_as(z)
+        # Beyond the canvas its border goes on: zeros there would be an edge in the spectrum.
+        beyond = (0, plane[1] - image.shape[3], 0, plane[0] - image.shape[2])
+        whole = torch.nn.functional.pad(x, beyond, mode="replicate")
+        spectrum = torch.fft.rfft2(whole, norm="ortho")
+        return torch.view_as_real(spectrum / _spectrum(plane, self.exponent, image.device))
 
     def render(self, parameters: Tensor, shape: Sequence[int], mean: Sequence[float]) -> Tensor:
         spectrum = _spectrum(fast_plane(shape), self.exponent, parameters.device)
@@ -231,6 +310,12 @@ class PyramidCanvas(Canvas):
         count = shape[0] * sum(math.prod(size) for size in _levels(*shape[-2:]))
         draws = [torch.randn(count, generator=generator) for generator in seeded(seeds)]
         return torch.stack(draws).mul_(self.amplitude)
+
+    def parameters_of(self, image: Tensor, mean: Sequence[float]) -> Tensor:
+        # All of it in the finest level.
+        count = image.shape[1] * sum(math.prod(size) for size in _levels(*image.shape[-2:]))
+        finest = image.flatten(1)
+        return torch.cat([finest, finest.new_zeros(len(image), count - finest.shape[1])], dim=1)
 
     def render(self, parameters: Tensor, shape: Sequence[int], mean: Sequence[float]) -> Tensor:
         sizes = _levels(*shape[-2:])

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from preimage.errors import PreimageError, one_line
 from preimage.files import obstacle, printable, reason, safe_name, umask
@@ -36,7 +36,8 @@ class Result:
         headline: the one figure to show first: what it is, and its value in words.
         image: the pre-image, 0-255, clipped, never stretched.
         reference: the photo whose code was inverted, or None if only its code was given.
-        canvas: the whole rendered canvas, `[C, H, W]` float32 on the canvas scale.
+        canvas: the whole rendered canvas, `[C, H, W]` float32 on the canvas scale; None where the
+            search went tile by tile and the image is all there is.
         trace: one row an iteration, as the search saw it (jitter included).
         trace_columns: names of the trace's columns.
         code: the target code; saved where there is no reference to compute it from.
@@ -44,6 +45,10 @@ class Result:
         drawing: the target code as a picture, for the figure, where codes are drawn by custom.
         title: what stands over the picture in the figure; empty for model and layer.
         panels: the figure's pictures, where they are not reference, drawn code and pre-image.
+        beside: further pictures that the search was given, by the name of their file and of their
+            origin in the record, e.g. `style`.
+        mask: what of the code counted, where it was given as an array.
+        box: left, top, right and bottom pixel of what part of a code can see, drawn in the figure.
     """
 
     record: Mapping[str, Any]
@@ -51,7 +56,7 @@ class Result:
     headline: tuple[str, str]
     image: Image.Image
     reference: Image.Image | None
-    canvas: np.ndarray
+    canvas: np.ndarray | None
     trace: np.ndarray
     trace_columns: tuple[str, ...]
     code: np.ndarray | None = None
@@ -59,6 +64,9 @@ class Result:
     drawing: Image.Image | None = field(default=None, repr=False)
     title: str = ""
     panels: tuple[Tile, ...] = field(default=(), repr=False)
+    beside: Mapping[str, Image.Image] = field(default_factory=dict, repr=False)
+    mask: np.ndarray | None = field(default=None, repr=False)
+    box: tuple[int, int, int, int] | None = None
 
     @property
     def relative_error(self) -> float:
@@ -77,19 +85,28 @@ class Result:
             return list(self.panels)
         stretched = bool(self.displayed)
         shown = self.displayed or tuple(p for p in (self.reference, self.image) if p is not None)
+        if self.box is not None:
+            shown = tuple(_boxed(picture, self.box) for picture in shown)
         representation = self.record["representation"]
         words = (representation["model"], representation["layer"], self.record.get("method"))
         title = self.title or " ".join(word for word in words if word)
         caption = " ".join(self.headline)
+        if (part := _part_of_code(self.record)) is not None:
+            caption += f", {part}"
         if stretched:
             caption += ", contrast stretched"
         tiles = [Tile(shown[-1], title, caption)]
         if self.drawing is not None:
             tiles.insert(0, Tile(self.drawing, "code", "drawn as glyphs, one a cell"))
+        for name, picture in reversed(list(self.beside.items())):
+            tiles.insert(0, Tile(picture, name, self._file_of(name)))
         if self.reference is not None:
-            name = Path(str((self.record["image"] or {}).get("path") or "reference")).name
-            tiles.insert(0, Tile(shown[0], "reference", name))
+            tiles.insert(0, Tile(shown[0], "reference", self._file_of("image") or "reference"))
         return tiles
+
+    def _file_of(self, key: str) -> str:
+        """Name of the file that a picture came from, as far as the record tells."""
+        return Path(str((self.record.get(key) or {}).get("path") or "")).name
 
     def figure(self) -> Image.Image:
         """Reference and pre-image side by side, captioned."""
@@ -114,8 +131,13 @@ class Result:
             self.reference.save(folder / "reference.png")
         if self.code is not None:
             np.save(folder / "code.npy", self.code)
+        for name, picture in self.beside.items():
+            picture.save(folder / f"{name}.png")
+        if self.mask is not None:
+            np.save(folder / "mask.npy", self.mask)
         self.figure().save(folder / "figure.png")
-        np.save(folder / "canvas.npy", self.canvas)
+        if self.canvas is not None:
+            np.save(folder / "canvas.npy", self.canvas)
         with (folder / "trace.csv").open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(("iteration", *self.trace_columns))
@@ -129,6 +151,29 @@ class Result:
         buffer = io.BytesIO()
         self.figure().save(buffer, format="PNG")
         return buffer.getvalue()
+
+
+BOX = (230, 30, 30)
+
+
+def _boxed(picture: Image.Image, box: tuple[int, int, int, int]) -> Image.Image:
+    """A copy with a red box (Fig. 13)."""
+    copy = picture.convert("RGB")
+    ImageDraw.Draw(copy).rectangle(box, outline=BOX, width=2)
+    return copy
+
+
+def _part_of_code(record: Mapping[str, Any]) -> str | None:
+    """Which part of the code counted, in words; None for all of it."""
+    settings = record.get("settings") or {}
+    words = []
+    if settings.get("neighbourhood"):
+        words.append("central {0}x{0} cells".format(settings["neighbourhood"]))
+    if settings.get("channels"):
+        words.append("channels {}:{}".format(*settings["channels"]))
+    if record.get("mask"):
+        words.append(f"{100 * record['mask']['part']:.3g} % of the code")
+    return ", ".join(words) or None
 
 
 def check_new_folder(folder: str | Path, overwrite: bool = False) -> None:
@@ -259,12 +304,15 @@ def mosaic(tiles: Sequence[Tile]) -> Image.Image:
 def sheet_of(results: Sequence[Result]) -> Image.Image:
     """All results in one picture, each reference and drawn code once before its pre-images."""
     tiles: list[Tile] = []
-    shown: set[int] = set()
+    shown: set[tuple[str, bytes]] = set()
     for result in results:
         *given, found = result.tiles()
-        if given and id(result.reference) not in shown:
+        # Searches by themselves have loaded the same photo each.
+        pixels = b"" if result.reference is None else result.reference.tobytes()
+        key = (str(result.record["image"]), pixels)
+        if given and key not in shown:
             tiles.extend(given)
-            shown.add(id(result.reference))
+            shown.add(key)
         tiles.append(found)
     if len(tiles) > MOSAIC_FROM and len(tiles) == len(results):
         return mosaic(tiles)

@@ -1,0 +1,107 @@
+"""`preimage caricature`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from preimage.cli import console, options
+from preimage.cli.invert import check_places, save, write_film
+
+
+@click.command(cls=options.Heavy, short_help="Exaggerate what a layer sees in an image.")
+@click.argument("images", metavar="IMAGE...", nargs=-1, required=True, type=options.FILE)
+@options.network
+@options.cells
+@options.size("256")
+@click.option(
+    "--preset",
+    metavar="best|paper|quick",
+    default="best",
+    show_default=True,
+    help="Settings to begin with; the options below replace single ones.",
+)
+@click.option(
+    "--strength",
+    metavar="C",
+    type=float,
+    callback=options.at_least(0),
+    help="How much the exaggeration counts against the image prior. Default: the preset's.",
+)
+@click.option("--iterations", metavar="N", type=options.Whole(min=1), help="Default: the preset's.")
+@click.option(
+    "--jitter",
+    metavar="T",
+    type=options.Whole(min=1),
+    help="Shift the view by up to T-1 pixels. Default: the layer's own.",
+)
+@click.option(
+    "--movie", metavar="FILE.gif", type=options.FILE, help="Also write an animation of the search."
+)
+@options.out_folder("preimage-out/IMAGE-MODEL-LAYER-caricature; with --json, nothing is written")
+@options.seed
+@options.device
+@options.as_json
+def caricature(
+    *,
+    images: tuple[Path, ...],
+    model: str,
+    layer: str | None,
+    cell: int | None,
+    step: int | None,
+    size: int | None,
+    preset: str,
+    strength: float | None,
+    iterations: int | None,
+    jitter: int | None,
+    movie: Path | None,
+    out: Path | None,
+    overwrite: bool,
+    seed: int,
+    device: str,
+    as_json: bool,
+) -> None:
+    """Exaggerate every pattern in IMAGE that excites a layer, starting from the image itself.
+
+    Early layers saturate its colours and edges, deep ones grow the parts of objects that they
+    know. How many times stronger the layer's activations have become is printed.
+
+    \b
+    Examples:
+      preimage caricature fox.jpg --model alexnet --layer relu5
+      preimage caricature fox.jpg --layer logits --strength 300
+    """
+    layer, chosen = options.check_model(model, layer, size, cell=cell, step=step)
+    check_places(out, movie, overwrite)
+    options.check_photos(images)
+
+    from preimage.gallery.movie import Recorder
+    from preimage.recipes import caricature as search
+    from preimage.representations import representation
+
+    phi = representation(model, layer, **chosen).to(options.chosen_device(device))
+    recorders = [] if movie is None else [Recorder.of(phi)]
+    with console.watching(f"caricature by {phi.name}") as bars:
+        found = search(
+            phi,
+            images,
+            preset=preset,
+            strength=strength,
+            iterations=iterations,
+            jitter=jitter,
+            size=size,
+            seed=seed,
+            callbacks=[*bars, *recorders],
+        )
+    results = found if isinstance(found, list) else [found]
+    if movie is not None:
+        write_film(recorders[0].gif([result.image for result in results]), movie)
+    place = None
+    if out is not None or not as_json:
+        what = images[0].stem if len(images) == 1 else f"{len(images)}-images"
+        place = save(results, out, overwrite, (what, phi.model, phi.layer, "caricature"))
+    if as_json:
+        console.print_records([result.record for result in results])
+    else:
+        console.print_results(results, str(place))

@@ -1,0 +1,137 @@
+"""`preimage dream`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from preimage.cli import console, options
+from preimage.cli.invert import check_places
+from preimage.cli.texture import finish
+
+
+@click.command(cls=options.Heavy, short_help="Let a network see more and more in an image.")
+@click.argument("image", metavar="IMAGE", type=options.FILE)
+@click.option(
+    "--model", metavar="M", default=options.DEFAULT_MODEL, show_default=True, help="Network."
+)
+@click.option(
+    "--layers",
+    metavar="A,B,C",
+    callback=options.layers,
+    help="Layers to excite, with positions. Default: one halfway.",
+)
+@click.option(
+    "--size",
+    metavar="PX",
+    type=options.Whole(min=1),
+    default=1024,
+    show_default=True,
+    help="Bring a photo with a longer side down to this.",
+)
+@click.option(
+    "--octaves",
+    metavar="N",
+    type=options.Whole(min=1),
+    default=4,
+    show_default=True,
+    help="Scales to dream at, from coarse to fine.",
+)
+@click.option(
+    "--scale",
+    metavar="S",
+    type=float,
+    default=1.4,
+    show_default=True,
+    help="From one octave to the next.",
+)
+@click.option(
+    "--tile",
+    metavar="PX",
+    type=options.Whole(min=1),
+    default=320,
+    show_default=True,
+    help="Side of what is searched at once; it bounds the memory.",
+)
+@click.option(
+    "--strength",
+    metavar="C",
+    type=float,
+    callback=options.at_least(0),
+    default=300.0,
+    show_default=True,
+    help="How much the dream counts against the image prior.",
+)
+@click.option(
+    "--iterations",
+    metavar="N",
+    type=options.Whole(min=1),
+    default=20,
+    show_default=True,
+    help="Of each tile at each octave.",
+)
+@click.option(
+    "--jitter",
+    metavar="T",
+    type=options.Whole(min=1),
+    help="Shift the view by up to T-1 pixels. Default: a quarter of the layer's stride.",
+)
+@options.out_folder("preimage-out/IMAGE-MODEL-LAYER-dream; with --json, nothing is written")
+@options.seed
+@options.device
+@options.as_json
+def dream(
+    *,
+    image: Path,
+    model: str,
+    layers: list[str] | None,
+    size: int,
+    octaves: int,
+    scale: float,
+    tile: int,
+    strength: float,
+    iterations: int,
+    jitter: int | None,
+    out: Path | None,
+    overwrite: bool,
+    seed: int,
+    device: str,
+    as_json: bool,
+) -> None:
+    """Let a network see more and more of what it knows in IMAGE (Inceptionism).
+
+    Whatever excites a layer is made stronger, from coarse to fine, tile by tile, so that an image
+    of any size fits into memory.
+
+    \b
+    Examples:
+      preimage dream clouds.jpg
+      preimage dream clouds.jpg --model alexnet --layers relu5 --size 2000
+    """
+    from preimage.recipes import Octaves
+    from preimage.recipes import dream as search
+    from preimage.recipes.dreaming import DREAM_LAYERS
+    from preimage.recipes.texture import layers_for
+    from preimage.representations.catalogue import check_layers, several_layers
+
+    chosen = layers or [layers_for(model, DREAM_LAYERS)]
+    check_layers(model, chosen)
+    asked = Octaves(octaves, scale, tile)
+    check_places(out, None, overwrite)
+    options.check_photos([image])
+    phi = several_layers(model, chosen).to(options.chosen_device(device))
+    with console.watching(f"dream of {image.name}") as bars:
+        result = search(
+            phi,
+            image,
+            size=size,
+            octaves=asked,
+            strength=strength,
+            iterations=iterations,
+            jitter=jitter,
+            seed=seed,
+            callbacks=bars,
+        )
+    words = (image.stem, phi.model, phi.layer, "dream")
+    finish(result, [], None, out, overwrite, as_json, words)

@@ -1,0 +1,99 @@
+"""`preimage fool`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from preimage.cli import console, options
+from preimage.cli.invert import check_places
+from preimage.cli.texture import finish, recorders_of
+
+
+@click.command(cls=options.Heavy, short_help="Change an image a little, into another's code.")
+@click.argument("image", metavar="IMAGE", type=options.FILE)
+@click.option(
+    "--as",
+    "other",
+    metavar="IMAGE2",
+    type=options.FILE,
+    required=True,
+    help="Image whose code is wanted.",
+)
+@options.network
+@options.cells
+@options.size("256")
+@click.option(
+    "--fidelity",
+    metavar="C",
+    type=float,
+    callback=options.at_least(0),
+    default=100.0,
+    show_default=True,
+    help="Weight of the code's error against the change.",
+)
+@click.option(
+    "--iterations",
+    metavar="N",
+    type=options.Whole(min=1),
+    default=200,
+    show_default=True,
+    help="Of L-BFGS, one evaluation each.",
+)
+@click.option(
+    "--movie", metavar="FILE.gif", type=options.FILE, help="Also write an animation of the search."
+)
+@options.out_folder("preimage-out/IMAGE-IMAGE2-MODEL-LAYER-fool; with --json, nothing is written")
+@options.seed
+@options.device
+@options.as_json
+def fool(
+    *,
+    image: Path,
+    other: Path,
+    model: str,
+    layer: str | None,
+    cell: int | None,
+    step: int | None,
+    size: int | None,
+    fidelity: float,
+    iterations: int,
+    movie: Path | None,
+    out: Path | None,
+    overwrite: bool,
+    seed: int,
+    device: str,
+    as_json: bool,
+) -> None:
+    """Change IMAGE as little as possible until a layer takes it for IMAGE2.
+
+    The contrast to an inversion, whose images look natural: nothing here asks for that, and the
+    changed image need not look like IMAGE2 at all.
+
+    \b
+    Example:
+      preimage fool fox.jpg --as gong.jpg --layer head
+    """
+    layer, chosen = options.check_model(model, layer, size, cell=cell, step=step)
+    check_places(out, movie, overwrite)
+    options.check_photos([image, other])
+
+    from preimage.recipes import fool as search
+    from preimage.representations import representation
+
+    phi = representation(model, layer, **chosen).to(options.chosen_device(device))
+    recorders = recorders_of(movie, phi.mean)
+    with console.watching(f"{image.name} as {other.name} to {phi.name}") as bars:
+        result = search(
+            phi,
+            image,
+            other,
+            fidelity=fidelity,
+            iterations=iterations,
+            size=size,
+            seed=seed,
+            callbacks=[*bars, *recorders],
+        )
+    words = (image.stem, other.stem, phi.model, phi.layer, "fool")
+    finish(result, recorders, movie, out, overwrite, as_json, words)

@@ -1,0 +1,244 @@
+"""`preimage texture` and `preimage style`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from preimage.cli import console, options
+from preimage.cli.invert import check_places, save, write_film
+from preimage.cli.options import Command
+
+if TYPE_CHECKING:
+    from preimage.gallery.movie import Recorder
+    from preimage.search import Result
+
+MODEL = "vgg16"
+"""Its layers look at every pixel; those of faster networks skip some, which leaves a pattern."""
+
+
+def _common(command: Command) -> Command:
+    """Options of both commands, in the order in which the help shows them."""
+    for decorate in (
+        options.as_json,
+        options.device,
+        options.seed,
+        options.out_folder("preimage-out/IMAGE-MODEL-TASK; with --json, nothing is written"),
+        click.option(
+            "--movie",
+            metavar="FILE.gif",
+            type=options.FILE,
+            help="Also write an animation of the search.",
+        ),
+        click.option(
+            "--iterations",
+            metavar="N",
+            type=options.Whole(min=1),
+            default=100,
+            show_default=True,
+            help="Of L-BFGS, one evaluation each.",
+        ),
+        click.option(
+            "--preset",
+            metavar="best|gatys",
+            default="best",
+            show_default=True,
+            help="best: spectral coefficients; gatys: pixels within bounds.",
+        ),
+        click.option(
+            "--layers",
+            metavar="A,B,C",
+            callback=options.layers,
+            help="Layers whose correlations count, with positions. Default: a few early ones.",
+        ),
+        click.option("--model", metavar="M", default=MODEL, show_default=True, help="Network."),
+    ):
+        command = decorate(command)
+    return command
+
+
+@click.command(cls=options.Heavy, short_help="Make a new image with an image's texture.")
+@click.argument("image", metavar="IMAGE", type=options.FILE)
+@click.option(
+    "--size",
+    metavar="PX|WIDTHxHEIGHT",
+    default="256",
+    show_default=True,
+    callback=options.sides,
+    help="Of the new image.",
+)
+@click.option(
+    "--source-size",
+    metavar="PX",
+    type=options.Whole(min=1),
+    default=256,
+    show_default=True,
+    help="Bring IMAGE to a central square of this side first.",
+)
+@click.option(
+    "--weights",
+    metavar="A,B,C",
+    callback=options.shares,
+    help="How much each of the layers counts. Default: all the same.",
+)
+@_common
+def texture(
+    *,
+    image: Path,
+    size: tuple[int, int],
+    source_size: int,
+    weights: tuple[float, ...] | None,
+    model: str,
+    layers: list[str] | None,
+    preset: str,
+    iterations: int,
+    movie: Path | None,
+    out: Path | None,
+    overwrite: bool,
+    seed: int,
+    device: str,
+    as_json: bool,
+) -> None:
+    """Make a new image with IMAGE's texture, from noise.
+
+    Which features occur together is kept, where they occur is not. The early layers of a network
+    give grain and colour, deeper ones larger structures.
+
+    \b
+    Examples:
+      preimage texture grass.jpg --size 512
+      preimage texture bricks.jpg --layers relu1_1,pool1,pool2 --iterations 100
+    """
+    from preimage.recipes import texture as search
+    from preimage.recipes.texture import TEXTURE_LAYERS, layers_for
+    from preimage.representations.catalogue import check_layers, several_layers
+
+    chosen = layers or layers_for(model, TEXTURE_LAYERS)
+    check_layers(model, chosen)
+    check_places(out, movie, overwrite)
+    options.check_photos([image])
+    phi = several_layers(model, chosen).to(options.chosen_device(device))
+    recorders = recorders_of(movie, phi.mean)
+    with console.watching(f"texture of {image.name}") as bars:
+        result = search(
+            phi,
+            image,
+            size=size,
+            source_size=source_size,
+            preset=preset,
+            weights=weights,
+            iterations=iterations,
+            seed=seed,
+            callbacks=[*bars, *recorders],
+        )
+    finish(result, recorders, movie, out, overwrite, as_json, (image.stem, phi.model, "texture"))
+
+
+@click.command(cls=options.Heavy, short_help="Show one image in another one's style.")
+@click.argument("content", metavar="CONTENT", type=options.FILE)
+@click.argument("style_image", metavar="STYLE", type=options.FILE)
+@click.option(
+    "--weight",
+    metavar="W",
+    type=float,
+    callback=options.at_least(0),
+    default=3.0,
+    show_default=True,
+    help="How much the style counts against the content.",
+)
+@click.option(
+    "--size",
+    metavar="PX",
+    type=options.Whole(min=1),
+    default=256,
+    show_default=True,
+    help="Bring both to central squares of this side.",
+)
+@click.option(
+    "--content-layer", metavar="L", help="Layer whose code is kept. Default: one halfway."
+)
+@_common
+def style(
+    *,
+    content: Path,
+    style_image: Path,
+    weight: float,
+    size: int,
+    content_layer: str | None,
+    model: str,
+    layers: list[str] | None,
+    preset: str,
+    iterations: int,
+    movie: Path | None,
+    out: Path | None,
+    overwrite: bool,
+    seed: int,
+    device: str,
+    as_json: bool,
+) -> None:
+    """Show what CONTENT shows in the style of STYLE: its colours, strokes and textures.
+
+    The code of a deep layer is kept, as in an inversion; the correlations of shallower layers are
+    those of STYLE.
+
+    \b
+    Example:
+      preimage style house.jpg painting.jpg --weight 10
+    """
+    from preimage.recipes import style as search
+    from preimage.recipes.texture import CONTENT_LAYER, STYLE_LAYERS, layers_for
+    from preimage.representations.catalogue import check_layers, several_layers
+
+    chosen = [
+        content_layer or layers_for(model, CONTENT_LAYER),
+        *(layers or layers_for(model, STYLE_LAYERS)),
+    ]
+    check_layers(model, chosen)
+    check_places(out, movie, overwrite)
+    options.check_photos([content, style_image])
+    phi = several_layers(model, chosen).to(options.chosen_device(device))
+    recorders = recorders_of(movie, phi.mean)
+    with console.watching(f"{content.name} in the style of {style_image.name}") as bars:
+        result = search(
+            phi,
+            content,
+            style_image,
+            size=size,
+            preset=preset,
+            weight=weight,
+            iterations=iterations,
+            seed=seed,
+            callbacks=[*bars, *recorders],
+        )
+    words = (content.stem, style_image.stem, phi.model, "style")
+    finish(result, recorders, movie, out, overwrite, as_json, words)
+
+
+def recorders_of(movie: Path | None, mean: Sequence[float]) -> list[Recorder]:
+    from preimage.gallery.movie import Recorder
+
+    return [] if movie is None else [Recorder(mean)]
+
+
+def finish(
+    result: Result,
+    recorders: Sequence[Recorder],
+    movie: Path | None,
+    out: Path | None,
+    overwrite: bool,
+    as_json: bool,
+    words: tuple[str | None, ...],
+) -> None:
+    """Write what was asked for and say so."""
+    if movie is not None:
+        write_film(recorders[0].gif([result.image]), movie)
+    place = None
+    if out is not None or not as_json:
+        place = save([result], out, overwrite, words)
+    if as_json:
+        console.print_records([result.record])
+    else:
+        console.print_results([result], str(place))
