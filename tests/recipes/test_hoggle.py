@@ -109,7 +109,7 @@ def test_it_is_an_ordinary_result(hog, dictionary, real_photos, tmp_path):
     searched = pi.invert(hog, picture(), size=64, iterations=1)
     assert isinstance(searched, pi.Result)
     assert set(record) == {*searched.record, "method"}
-    settings = ("canvas", "step_rule", "neighbourhood", "channels")
+    settings = ("canvas", "step_rule", "neighbourhood", "channels", "weights")
     assert set(record["settings"]) >= {*searched.record["settings"]} - {*settings}
     energy = record["energy"]
     assert set(energy) == set(searched.record["energy"])

@@ -303,6 +303,7 @@ def several_layers(model: str, layers: Sequence[str]) -> SeveralLayers:
         model=entry.name,
         mean=entry.mean,
         std=entry.std,
+        zero=entry.zero,
         geometry=max(known, key=lambda each: each.receptive_field) if known else None,
         weights=loaded.weights,
     )

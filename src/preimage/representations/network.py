@@ -108,6 +108,22 @@ def _item(output: Any, item: str) -> Any:
     return None
 
 
+def _scale_and_shift(
+    mean: Sequence[float], std: Sequence[float], zero: Sequence[float] | None
+) -> tuple[Tensor, Tensor | None]:
+    """What the canvas scale is multiplied by, and what is added then, to make a network's input."""
+    scale = torch.tensor([1.0 / value for value in std]).view(1, -1, 1, 1)
+    offset = [m - z for m, z in zip(mean, mean if zero is None else zero, strict=True)]
+    shift = torch.tensor(offset).view(1, -1, 1, 1) * scale
+    return scale, shift if any(offset) else None
+
+
+def _scaled(image: Tensor, scale: Tensor, shift: Tensor | None) -> Tensor:
+    # The product is a new tensor, so a first layer that works in place can't touch the image.
+    scaled = image * scale
+    return scaled if shift is None else scaled + shift
+
+
 class NetworkLayer(Representation):
     """Code of one layer of an `nn.Module`.
 
@@ -167,10 +183,7 @@ class NetworkLayer(Representation):
         self.defaults = defaults or Defaults(fidelity=1.0, jitter=1)
         self.weights = weights
         self.options = options
-        self._scale = torch.tensor([1.0 / value for value in std]).view(1, -1, 1, 1)
-        offset = [m - z for m, z in zip(mean, mean if zero is None else zero, strict=True)]
-        shift = torch.tensor(offset).view(1, -1, 1, 1) * self._scale
-        self._shift = shift if any(offset) else None
+        self._scale, self._shift = _scale_and_shift(mean, std, zero)
         self.device = self._place()
         self._modules = {name: module for name, module in network.named_modules() if name}
         self._target = self._checked(layer)
@@ -230,10 +243,7 @@ class NetworkLayer(Representation):
         return image.to(like.dtype)
 
     def _run(self, image: Tensor, target: Target) -> Tensor:
-        # The product is a new tensor, so a first layer that works in place can't touch the image.
-        scaled = image * self._scale
-        scaled = scaled if self._shift is None else scaled + self._shift
-        network_input = self._in_its_precision(scaled)
+        network_input = self._in_its_precision(_scaled(image, self._scale, self._shift))
         tensor = _chosen(self._output(network_input, target), target)
         arrange = class_token if target.class_token else arranged
         try:
@@ -323,7 +333,7 @@ class SeveralLayers(Representation):
     images of any size, because it serves layers with positions alone.
 
     Args:
-        network, model, mean, std, weights: see `NetworkLayer`.
+        network, model, mean, std, zero, weights: see `NetworkLayer`.
         layers: dotted paths, in any order, none twice.
         geometry: of the layer that sees most.
 
@@ -342,6 +352,7 @@ class SeveralLayers(Representation):
         model: str = "module",
         mean: Sequence[float] = (127.5,) * 3,
         std: Sequence[float] = (127.5,) * 3,
+        zero: Sequence[float] | None = None,
         geometry: Geometry | None = None,
         weights: WeightsRecord | None = None,
     ) -> None:
@@ -363,8 +374,9 @@ class SeveralLayers(Representation):
         self._modules = [modules[layer] for layer in layers]
         parameter = next(network.parameters(), None)
         self.device = torch.device("cpu") if parameter is None else parameter.device
-        scale = torch.tensor([1.0 / value for value in std], device=self.device)
-        self._scale = scale.view(1, -1, 1, 1)
+        scale, shift = _scale_and_shift(mean, std, zero)
+        self._scale = scale.to(self.device)
+        self._shift = None if shift is None else shift.to(self.device)
 
     def __call__(self, image: Tensor) -> Tensor:
         return torch.cat([code.flatten(1) for code in self.codes(image)], dim=1)
@@ -385,7 +397,7 @@ class SeveralLayers(Representation):
         ]
         try:
             with as_at_test_time(self.network):
-                self.network(image * self._scale)
+                self.network(_scaled(image, self._scale, self._shift))
         except _Reached:
             pass
         finally:
@@ -408,4 +420,5 @@ class SeveralLayers(Representation):
         self.network.to(device)
         self.device = torch.device(device)
         self._scale = self._scale.to(device)
+        self._shift = None if self._shift is None else self._shift.to(device)
         return self
