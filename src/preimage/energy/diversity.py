@@ -15,8 +15,8 @@ class Apart(Loss):
     ℓ_i + weight · mean_j cos(v_i, v_j), j the other restarts of the same objective
 
     v is the code in the cells that the loss weighs, without the components that it weighs: restarts
-    may share what is maximized, not what goes with it there. Unlike in every other loss, the problems of
-    a batch depend on each other; each takes the others as they are.
+    may share what is maximized, not what goes with it there. Unlike in every other loss, the
+    problems of a batch depend on each other; each takes the others as they are.
 
     Args:
         loss: ℓ; its target holds the restarts of each objective next to each other.
