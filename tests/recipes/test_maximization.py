@@ -235,7 +235,9 @@ def test_a_record_is_enough_to_do_it_again(options: dict[str, Any]) -> None:
 
 def test_diversity_makes_the_codes_of_restarts_less_alike() -> None:
     def likeness(diversity: float) -> float:
-        found = pi.maximize(scores(), 2, restarts=3, iterations=80, diversity=diversity)
+        phi = scores()
+        options = {"maxima": known(phi, 10.0), "restarts": 3, "iterations": 80}
+        found = pi.maximize(phi, 2, diversity=diversity, **options)
         assert isinstance(found, list)
         codes = [scores()(torch.from_numpy(r.canvas)[None])[0] for r in found]
         others = torch.stack([torch.cat([code[:2], code[3:]]) for code in codes])

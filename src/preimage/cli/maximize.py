@@ -123,7 +123,7 @@ def position_pair(
     metavar="W",
     type=float,
     callback=options.at_least(0),
-    help="Weight of a term that pushes restarts apart; 1 is a good first try.",
+    help="Weight of a term that pushes restarts apart; 2 is a good first try.",
 )
 @click.option(
     "--photos",
@@ -181,7 +181,7 @@ def maximize(
     \b
     Examples:
       preimage maximize --label "tree frog"
-      preimage maximize --label goose --restarts 4 --diversity 1
+      preimage maximize --label goose --restarts 4 --diversity 2
       preimage maximize --model alexnet --layer conv5 --channels 0:64 --layout canvas
       preimage maximize --layer block11 --objective "12 - 0.5*7"
     """

@@ -14,9 +14,9 @@ class Apart(Loss):
 
     ℓ_i + weight · mean_j cos(v_i, v_j), j the other restarts of the same objective
 
-    v is the code, averaged over positions, without the components that the loss weighs: restarts
-    may share what is maximized, not what goes with it. Unlike in every other loss, the problems of
-    a batch depend on each other; each takes the others as they are.
+    v is the code in the cells that the loss weighs, without the components that it weighs: restarts
+    may share what is maximized, not what goes with it there. Unlike in every other loss, the
+    problems of a batch depend on each other; each takes the others as they are.
 
     Args:
         loss: ℓ; its target holds the restarts of each objective next to each other.
@@ -55,7 +55,8 @@ class Apart(Loss):
         """Mean cosine with the other restarts, `[N]`."""
         others = code * (self.target == 0)
         if code.dim() > 2:
-            others = others.flatten(2).mean(2)
+            cells = (self.target != 0).any(1, keepdim=True)
+            others = (others * cells).flatten(2).sum(2)
         grouped = others.view(-1, self.restarts, others.shape[1])
         unit = grouped / grouped.norm(dim=2, keepdim=True).clamp(min=1e-12)
         cosines = unit @ unit.transpose(1, 2)
