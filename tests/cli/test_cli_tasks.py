@@ -98,7 +98,7 @@ def test_a_texture_has_the_size_asked_for(run, photo, texture):
         (("texture", "T", *NET, "--layers", "stem,stem"), 2, "expected different names A,B,C"),
         (("texture", "T", "--model", "hog"), 2, "hog"),
         (("texture", "T", "--model", "vgg61"), 2, "did you mean: vgg16"),
-        (("texture", "T", *EARLY, "--weights", "1,x"), 2, "numbers A,B,C of at least 0"),
+        (("texture", "T", *EARLY, "--weights", "1,x"), 2, "numbers with commas between them"),
         (("texture", "T", *EARLY, "--weights", "1"), 2, "expected 2 weights"),
         (("texture", "T", *EARLY, "--size", "0"), 2, "PX or WIDTHxHEIGHT"),
         (("texture", "T", *EARLY, "--size", "64x5"), 2, "at least 7, got 5"),

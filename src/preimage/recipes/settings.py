@@ -88,11 +88,13 @@ class SearchSettings:
 
     def _checks(self) -> tuple[Check, ...]:
         """Name of a part, what it must be, and whether it is: parts may come from a file."""
+        staged = isinstance(self.stages, tuple) and all(isinstance(s, Stage) for s in self.stages)
         return (
             ("preset", "a name", isinstance(self.preset, str)),
             ("fidelity", "a number", _number(self.fidelity)),
             ("canvas", "a canvas", isinstance(self.canvas, Canvas)),
             ("step_rule", "a step rule", isinstance(self.step_rule, StepRule)),
+            ("stages", "one or more stages", staged and bool(self.stages)),
         )
 
     @property
