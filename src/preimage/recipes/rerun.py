@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -75,8 +75,8 @@ def rerun(
         _check_headline(record)
     phi = phi.to(device)
     with _named(folder):
-        again = TASKS[record["task"]]
-        result = again(Path(folder), record, phi, settings, seed + restart, callbacks)
+        saved = Saved(Path(folder), record, phi, settings, seed + restart, callbacks)
+        result = TASKS[record["task"]](saved)
     original = {"image": image, "seed": seed, "restart": restart}
     original |= {key: record[key] for key in result.beside if key in record}
     warnings = _differences(record, result.record)
@@ -87,139 +87,93 @@ def rerun(
     )
 
 
-Again = Callable[[Path, Mapping[str, Any], Representation, Any, int, Sequence[Observer]], Result]
+@dataclass(frozen=True)
+class Saved:
+    """A saved result, read.
+
+    Attributes:
+        folder: its folder.
+        record: what `result.json` holds.
+        phi: the representation it was made with.
+        settings: of its search.
+        seed: seed and restart in one.
+        callbacks: called after every iteration.
+    """
+
+    folder: Path
+    record: Mapping[str, Any]
+    phi: Representation
+    settings: Any
+    seed: int
+    callbacks: Sequence[Observer]
+
+    @property
+    def search(self) -> dict[str, Any]:
+        """How it was searched, as every recipe takes it."""
+        return {"settings": self.settings, "seed": self.seed, "callbacks": self.callbacks}
+
+    @property
+    def layers(self) -> SeveralLayers:
+        """The representation of a task of several layers."""
+        assert isinstance(self.phi, SeveralLayers)
+        return self.phi
 
 
-def _invert(
-    folder: Path,
-    record: Mapping[str, Any],
-    phi: Representation,
-    settings: Settings,
-    seed: int,
-    callbacks: Sequence[Observer],
-) -> Result:
-    target = _target(folder, phi)
-    mask = load_code(folder / MASK) if record.get("mask") else None
-    result = invert(phi, **target, mask=mask, settings=settings, seed=seed, callbacks=callbacks)
+Again = Callable[[Saved], Result]
+
+
+def _invert(saved: Saved) -> Result:
+    target = _target(saved.folder, saved.phi)
+    mask = load_code(saved.folder / MASK) if saved.record.get("mask") else None
+    result = invert(saved.phi, **target, mask=mask, **saved.search)
     assert isinstance(result, Result)
     return result
 
 
-def _maximize(
-    folder: Path,
-    record: Mapping[str, Any],
-    phi: Representation,
-    settings: MaximizationSettings,
-    seed: int,
-    callbacks: Sequence[Observer],
-) -> Result:
-    code = folder / CODE
+def _maximize(saved: Saved) -> Result:
+    code = saved.folder / CODE
     with _readable():
         weights = load_code(code) if code.is_file() else None
-        return maximize_again(phi, record, weights, settings, seed, callbacks)
+        return maximize_again(saved.phi, saved.record, weights, **saved.search)
 
 
-def _template(
-    folder: Path,
-    record: Mapping[str, Any],
-    phi: Representation,
-    settings: Settings,
-    seed: int,
-    callbacks: Sequence[Observer],
-) -> Result:
-    code = load_code(folder / CODE)
+def _template(saved: Saved) -> Result:
+    code = load_code(saved.folder / CODE)
     with _readable():
-        subject = Subject.from_record(_part(record, "template"), code)
-    return visualize(subject, phi, settings, seed, callbacks)
+        subject = Subject.from_record(_part(saved.record, "template"), code)
+    return visualize(subject, saved.phi, **saved.search)
 
 
-def _caricature(
-    folder: Path,
-    record: Mapping[str, Any],
-    phi: Representation,
-    settings: Settings,
-    seed: int,
-    callbacks: Sequence[Observer],
-) -> Result:
-    result = caricature(
-        phi, **_photo(folder, phi), settings=settings, seed=seed, callbacks=callbacks
-    )
+def _caricature(saved: Saved) -> Result:
+    result = caricature(saved.phi, **_photo(saved.folder, saved.phi), **saved.search)
     assert isinstance(result, Result)
     return result
 
 
-def _texture(
-    folder: Path,
-    record: Mapping[str, Any],
-    phi: Representation,
-    settings: Settings,
-    seed: int,
-    callbacks: Sequence[Observer],
-) -> Result:
-    assert isinstance(phi, SeveralLayers)
-    (width, height), source = _size(folder / "image.png"), folder / REFERENCE
-    return texture(
-        phi,
-        source,
-        size=(height, width),
-        source_size=_size(source)[0],
-        settings=settings,
-        seed=seed,
-        callbacks=callbacks,
-    )
+def _texture(saved: Saved) -> Result:
+    source = saved.folder / REFERENCE
+    width, height = _size(saved.folder / "image.png")
+    sizes: dict[str, Any] = {"size": (height, width), "source_size": _size(source)[0]}
+    return texture(saved.layers, source, **sizes, **saved.search)
 
 
-def _style(
-    folder: Path,
-    record: Mapping[str, Any],
-    phi: Representation,
-    settings: Settings,
-    seed: int,
-    callbacks: Sequence[Observer],
-) -> Result:
-    assert isinstance(phi, SeveralLayers)
-    content, other = folder / REFERENCE, folder / "style.png"
-    size = _size(content)[0]
-    return style(phi, content, other, size=size, settings=settings, seed=seed, callbacks=callbacks)
+def _style(saved: Saved) -> Result:
+    content, other = saved.folder / REFERENCE, saved.folder / "style.png"
+    return style(saved.layers, content, other, size=_size(content)[0], **saved.search)
 
 
-def _dream(
-    folder: Path,
-    record: Mapping[str, Any],
-    phi: Representation,
-    settings: Settings,
-    seed: int,
-    callbacks: Sequence[Observer],
-) -> Result:
-    assert isinstance(phi, SeveralLayers)
+def _dream(saved: Saved) -> Result:
     with _readable():
-        asked = _part(record, "octaves")
+        asked = _part(saved.record, "octaves")
         octaves = Octaves(asked["count"], asked["scale"], asked["tile"])
-    photo = folder / REFERENCE
-    size = max(_size(photo))
-    return dream(
-        phi, photo, size=size, octaves=octaves, settings=settings, seed=seed, callbacks=callbacks
-    )
+    photo = saved.folder / REFERENCE
+    return dream(saved.layers, photo, size=max(_size(photo)), octaves=octaves, **saved.search)
 
 
-def _fool(
-    folder: Path,
-    record: Mapping[str, Any],
-    phi: Representation,
-    settings: Settings,
-    seed: int,
-    callbacks: Sequence[Observer],
-) -> Result:
-    photo = _photo(folder, phi)
-    return fool(
-        phi,
-        photo["images"],
-        folder / "as.png",
-        size=photo["size"],
-        settings=settings,
-        seed=seed,
-        callbacks=callbacks,
-    )
+def _fool(saved: Saved) -> Result:
+    photo = _photo(saved.folder, saved.phi)
+    other = saved.folder / "as.png"
+    return fool(saved.phi, photo["images"], other, size=photo["size"], **saved.search)
 
 
 TASKS: dict[str, Again] = {
@@ -232,7 +186,7 @@ TASKS: dict[str, Again] = {
     "dream": _dream,
     "template": _template,
 }
-"""How each task is done once more: from the folder, its record and what was read from it."""
+"""How each task is done once more."""
 
 OF_SEVERAL_LAYERS = ("texture", "style", "dream")
 """Tasks whose representation is several layers at once, their names joined by commas."""
