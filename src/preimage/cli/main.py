@@ -12,6 +12,7 @@ import click
 
 import preimage
 from preimage.cli.bench import bench
+from preimage.cli.compare import compare
 from preimage.cli.demo import demo
 from preimage.cli.encode import encode
 from preimage.cli.glyph import glyph
@@ -19,6 +20,7 @@ from preimage.cli.hoggle import hoggle
 from preimage.cli.invert import invert
 from preimage.cli.models import layers, models, weights
 from preimage.cli.options import INTERRUPTED, Interrupted
+from preimage.cli.report import report
 from preimage.cli.reproduce import reproduce
 from preimage.cli.rerun import rerun
 from preimage.cli.study import study
@@ -29,7 +31,7 @@ SECTIONS: tuple[tuple[str, tuple[click.Command, ...]], ...] = (
     ("Pictures", (invert, glyph, rerun, demo)),
     ("Codes", (encode,)),
     ("Networks", (layers, models, weights)),
-    ("Measuring", (reproduce, study, hoggle, bench)),
+    ("Measuring", (reproduce, compare, report, study, hoggle, bench)),
 )
 """Every command there is, as `--help` and docs/cli.md show them."""
 
