@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 from matplotlib.ticker import PercentFormatter
 from PIL import Image
 
@@ -151,7 +151,8 @@ def _figure(rows: Sequence[Row], firsts: Sequence[Finished]) -> Figure:
     indices = [i for i in INDICES if any(row[i[0]] is not None for row in rows)]
     with plots.style():
         figure = Figure(figsize=(10.5, 3.7 + 1.95 * len(by_model)), layout="constrained")
-        above, below = figure.subfigures(2, 1, height_ratios=[3.7, 1.95 * len(by_model)])
+        heights = figure.add_gridspec(2, 1, height_ratios=[3.7, 1.95 * len(by_model)])
+        above, below = (figure.add_subfigure(heights[part]) for part in range(2))
         panels = above.subplots(1, len(indices), squeeze=False)[0]
         for axes, index in zip(panels, indices, strict=True):
             _curves(axes, by_model, *index)
@@ -186,7 +187,7 @@ def _curves(
     axes.grid(visible=True, axis="y")
 
 
-def _strips(figure: Any, pictures: Mapping[str, Sequence[tuple[Row, Finished]]]) -> None:
+def _strips(figure: SubFigure, pictures: Mapping[str, Sequence[tuple[Row, Finished]]]) -> None:
     """The photo and its pre-images, from the first layer to the deepest, a row a network."""
     shown = {model: _evenly(strip) for model, strip in pictures.items()}
     columns = 1 + max(map(len, shown.values()))

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from preimage.errors import PreimageError, UsageError
+from preimage.experiments import plots
 from preimage.experiments.cases import Finished
 from preimage.experiments.experiment import Report, Request
 from preimage.experiments.inverting import Setting, layer_of, pre_images, selected, with_weights
@@ -87,7 +88,8 @@ def figure8(request: Request) -> Report:
     cases = tuple(done for each in made for done in each.cases)
     figures: dict[str, Image.Image | Figure] = {"study": _sheet(made)} if made else {}
     if counted.counted:
-        figures["figure8"] = bars(counted)
+        with plots.style():
+            figures["figure8"] = bars(counted)
     votes = {"votes": counted.votes, "counted": counted.counted, "subjects": len(counted.subjects)}
     return Report(rows, votes, cases, figures, _notes(request, folder, counted, made))
 
@@ -187,9 +189,8 @@ def _notes(
     if missing and request.model is None and request.layers is None:
         notes.append(f"these weights have no {', '.join(missing)}, which the paper asks about too")
     if not counted.counted:
-        where = f" --study {folder}" if request.study is not None else ""
         notes.append(
-            f"no vote counts yet: serve it with `preimage study serve {folder}`, then run "
-            f"`preimage reproduce figure8{where}` again"
+            f"no vote counts yet: serve it with `preimage study serve {printable(folder)}`, then "
+            "give the same command again"
         )
     return tuple(notes)

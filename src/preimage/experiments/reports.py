@@ -52,7 +52,7 @@ class Reported:
 
     @property
     def figures(self) -> list[Path]:
-        """Its pictures, a PNG each, the one of its own name first; a drawing has an SVG beside it."""
+        """A PNG each, the one of its own name first; beside a drawing lies an SVG."""
         name = self.experiment.name
         return sorted(self.folder.glob("*.png"), key=lambda path: (path.stem != name, path.stem))
 

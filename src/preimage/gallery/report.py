@@ -172,7 +172,9 @@ def _pictures(report: Reported) -> Iterator[dict[str, Any]]:
         # What shows photos must not be turned into its negative for a dark page.
         only_lines = drawing is not None and b"<image" not in drawing
         uri = (
-            _uri("image/svg+xml", drawing) if drawing is not None and only_lines else _photos(picture)
+            _uri("image/svg+xml", drawing)
+            if drawing is not None and only_lines
+            else _photos(picture)
         )
         yield {
             "name": path.stem,
