@@ -48,6 +48,7 @@ def test_every_experiment_is_named_with_its_verdicts(out):
     assert made.counts["agrees"] == 1
     assert "toy conv1 5.0 %" in text
     assert "It fades." in text
+    assert "nearly exactly invertible" in text
     assert "scale quick: less" in text
     assert text.count("Not run yet.") == len(REPORTED) - 2
 

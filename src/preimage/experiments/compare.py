@@ -178,6 +178,10 @@ def _curves(
             plots.curve(axes, x, y, halves, model, place)
     for line in axes.get_lines():
         line.set(linewidth=2.2, markersize=6)  # the figure is often seen as a thumbnail
+    unknown = [model for model, rows in by_model.items() if rows[0][field] is None]
+    if unknown:
+        axes.text(0.03, 0.04, "no classifier: " + ", ".join(unknown), transform=axes.transAxes,
+                  fontsize=8.5)  # fmt: skip
     axes.set_title(question, loc="left", fontsize=12, fontweight="bold")
     axes.set_xlabel("relative depth")
     axes.set_ylabel(shown)

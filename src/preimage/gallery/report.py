@@ -117,11 +117,7 @@ def _shown(report: Reported, judged: Sequence[Verdict]) -> dict[str, Any]:
         "name": report.experiment.name,
         "question": record["question"],
         "source": record["paper"].get("source", ""),
-        "says": [
-            (name.replace("_", " "), value)
-            for name, value in record["paper"].items()
-            if name != "source" and isinstance(value, str)
-        ],
+        "says": list(_quotations(record["paper"], judged)),
         "verdicts": judged,
         "headings": [column.heading for column in report.experiment.columns],
         "rows": report.table,
@@ -136,6 +132,14 @@ def _shown(report: Reported, judged: Sequence[Verdict]) -> dict[str, Any]:
             if name not in ("versions", "machine") and value not in (None, {}, [])
         ],
     }
+
+
+def _quotations(paper: Mapping[str, Any], judged: Sequence[Verdict]) -> Iterator[tuple[str, str]]:
+    """What the paper says, and what about, besides what has a verdict."""
+    for name, value in paper.items():
+        told = isinstance(value, str) and any(each.claim.says in value for each in judged)
+        if isinstance(value, str) and name != "source" and not told:
+            yield name.replace("_", " "), value
 
 
 def _in_words(value: Any) -> str:
