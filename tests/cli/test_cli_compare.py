@@ -32,12 +32,17 @@ def test_curves_strips_and_rows(run, words):
     }  # fmt: skip
     assert len([p for p in Path("out/cases").iterdir() if p.name[0] != "."]) == 2
     assert "1 photo in place of 10" in answer.err
+    again = run(*words, "--layers-per-model", 2, "--json")
+    assert again.json == answer.json  # times too: the cases were read
 
 
 def test_wrong_use(fails, words, real_photos):
     assert "'alexnt'" in fails(2, *words, "--models", f"{MODEL},alexnt")
     message = fails(2, *words, "--models", f"{MODEL},{MODEL}")
     assert f"{MODEL} is named twice" in message
+    assert "alexnet.torchvision is named twice" in fails(
+        2, *words, "--models", "alexnet,alexnet.torchvision"
+    )
     assert "hog has no layers" in fails(2, *words, "--models", "hog")
     assert "one comma between them" in fails(2, *words, "--models", "alexnet,,hog")
     assert "--layers-per-model" in fails(2, *words, "--layers-per-model", 1)

@@ -146,6 +146,8 @@ def test_naturalness_by_thirds():
         (magnitude, orientation) = [v for v in verdicts("figure7", rows) if words in v.claim.says]
         assert magnitude.finding.verdict == verdict
         assert orientation.finding.verdict == "not measured"
+    two = [row for row in rows if row["layer"] != "relu3"]
+    assert found("figure7", two, "shallow") == {"paper": "not measured"}
     wrong = [{**row, "similarity": 1.0} if row["fidelity"] == 1 else row for row in rows]
     assert [v.finding.verdict for v in verdicts("figure7", wrong)][:3] == [
         "differs", "agrees", "differs",

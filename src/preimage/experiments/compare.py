@@ -25,6 +25,7 @@ from preimage.experiments.inverting import (
 from preimage.experiments.rows import class_consistency, mean_row
 from preimage.experiments.statistics import estimate
 from preimage.experiments.tables import Column, Row, number, numeric, percent
+from preimage.models import catalogue
 from preimage.representations.catalogue import layers_of
 
 MODELS = ("alexnet", "efficientnet-lite0", "vgg16")
@@ -73,10 +74,8 @@ def compare(request: Request) -> Report:
             fewer than two layers of each.
     """
     models = request.models or MODELS
-    twice = next((model for model in models if models.count(model) > 1), None)
-    if twice is not None:
-        raise UsageError(f"{twice} is named twice; every model once was expected.")
     layers = {model: _layers(model, request) for model in models}
+    _refuse_twins(models)
     found = {
         (model, layer): _pre_images(request, model, layer)
         for model, names in layers.items()
@@ -87,6 +86,14 @@ def compare(request: Request) -> Report:
     firsts = [of_layer[0] for of_layer in found.values()]
     settings = {"layers": {model: list(names) for model, names in layers.items()}}
     return Report(tuple(rows), settings, cases, {"compare": _figure(rows, firsts)}, _notes(rows))
+
+
+def _refuse_twins(models: Sequence[str]) -> None:
+    """A model has a short name and a full one."""
+    full = [catalogue.resolve(model).name for model in models]
+    twice = next((name for name in full if full.count(name) > 1), None)
+    if twice is not None:
+        raise UsageError(f"{twice} is named twice; every model once was expected.")
 
 
 def _layers(model: str, request: Request) -> tuple[str, ...]:
@@ -182,9 +189,9 @@ def _curves(
     if unknown:
         axes.text(0.03, 0.04, "no classifier: " + ", ".join(unknown), transform=axes.transAxes,
                   fontsize=8.5)  # fmt: skip
-    axes.set_title(question, loc="left", fontsize=12, fontweight="bold")
+    axes.set_title(question, loc="left", fontsize=13, fontweight="bold")
     axes.set_xlabel("relative depth")
-    axes.set_ylabel(shown)
+    axes.set_ylabel(shown, fontsize=10)
     axes.set_xlim(0, 1.02)
     axes.set_ylim(0, None if field == "relative_error" else 1.05)
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
@@ -223,5 +230,5 @@ def _rounded(done: Finished) -> str:
 
 def _picture(axes: Axes, picture: Image.Image, title: str, caption: str) -> None:
     axes.imshow(picture, interpolation="lanczos")
-    axes.set_title(title, fontsize=10, pad=3)
+    axes.set_title(title, fontsize=11, pad=3)
     axes.text(0.5, -0.03, caption, transform=axes.transAxes, ha="center", va="top", fontsize=8.5)

@@ -202,7 +202,7 @@ def _ends(rows: Rows, layer: str, field: str) -> tuple[float, float] | None:
 
 def _early_layers_suffer(rows: Rows) -> Finding | None:
     layers = _layers(rows)
-    early = layers[: max(1, len(layers) // 2)]
+    early = layers[: len(layers) // 2]
     pairs = [ends for layer in early if (ends := _ends(rows, layer, "squared_error"))]
     factors = [small / large for small, large in pairs if large > 0]
     if not factors:
@@ -267,13 +267,13 @@ def _similar(statistic: str, third: int, holds: Callable[[float], bool]) -> Chec
     def check(rows: Rows) -> Finding | None:
         rows = [r for r in _with(rows, "similarity", "fidelity") if r.get("statistic") == statistic]
         layers = _layers(rows)
+        if len(layers) < 3:
+            return None
         thirds = [layers[len(layers) * i // 3 : len(layers) * (i + 1) // 3] for i in range(3)]
         best = {
             layer: _value(max(_at(rows, layer), key=lambda r: _value(r, "similarity")), "fidelity")
             for layer in thirds[third]
         }
-        if not best:
-            return None
         words = ", ".join(f"{layer}: C = {fidelity:g}" for layer, fidelity in best.items())
         return _agrees(all(map(holds, best.values())), f"most similar at {words}")
 
