@@ -34,9 +34,9 @@ LAYERS = ("pool1", "relu3", "pool5", "fc8")
 
 NO_PRIOR, WEAK, STRONG = "no prior", "C = 100", "C = 1"
 FIDELITIES: Mapping[str, float] = {NO_PRIOR: 1e8, WEAK: 100.0, STRONG: 1.0}
-"""C = ∞ is no weight that can be computed with. At 1e8 the prior's part of the energy is below that
-of a loss of 1e-6, and the step rule of the preset `paper` divides by the gradient's own size: what
-is searched is the loss alone, inside the ball of possible colours."""
+"""C = ∞ is no weight that can be computed with. At 1e8 a prior of 100 weighs as much as a loss of
+1e-6, and the step rule of the preset `paper` divides by the gradient's own size: what is searched
+is the loss alone, inside the ball of possible colours."""
 
 STUDY = "study"
 """Folder of the study under the output folder."""
