@@ -94,7 +94,7 @@ def spread(names: Sequence[str], count: int) -> tuple[str, ...]:
     """
     if len(names) <= count:
         return tuple(names)
-    return tuple(names[round(i * (len(names) - 1) / (count - 1))] for i in range(count))
+    return tuple(names[i * (len(names) - 1) // (count - 1)] for i in range(count))
 
 
 def layer_of(request: Request, model: str, layer: str) -> Representation:
