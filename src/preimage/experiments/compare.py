@@ -117,7 +117,7 @@ def depth_of(model: str, layer: str) -> float:
     the field already covers the whole image.
 
     Example:
-        >>> depth_of("efficientnet-lite0", "logits")
+        >>> depth_of("efficientnet-lite0", "prob")
         1.0
     """
     names = [row.name for row in layers_of(model)]
