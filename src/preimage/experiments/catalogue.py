@@ -115,7 +115,7 @@ COMPARE = Experiment(
     name="compare",
     question="What does each layer of several networks keep?",
     run=compare.compare,
-    quick=Size(count=1, minutes=8),
+    quick=Size(count=1, minutes=6),
     paper=Size(count=10, minutes=900),
     cut="five layers a model, preset quick",
     takes=("photos", "count", "models", "layers_per_model", "preset", "iterations"),
