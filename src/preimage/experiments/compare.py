@@ -187,7 +187,7 @@ def _curves(
         line.set(linewidth=2.2, markersize=6)  # the figure is often seen as a thumbnail
     unknown = [model for model, rows in by_model.items() if rows[0][field] is None]
     if unknown:
-        axes.text(0.03, 0.04, "no classifier: " + ", ".join(unknown), transform=axes.transAxes,
+        axes.text(0.03, 0.04, "\n".join(["no classifier:", *unknown]), transform=axes.transAxes,
                   fontsize=8.5)  # fmt: skip
     axes.set_title(question, loc="left", fontsize=13, fontweight="bold")
     axes.set_xlabel("relative depth")
