@@ -13,6 +13,7 @@ import click
 import preimage
 from preimage.cli.bench import bench
 from preimage.cli.caricature import caricature
+from preimage.cli.compare import compare
 from preimage.cli.demo import demo
 from preimage.cli.dream import dream
 from preimage.cli.encode import encode
@@ -23,6 +24,7 @@ from preimage.cli.invert import invert
 from preimage.cli.maximize import maximize
 from preimage.cli.models import layers, models, weights
 from preimage.cli.options import INTERRUPTED, Interrupted
+from preimage.cli.report import report
 from preimage.cli.reproduce import reproduce
 from preimage.cli.rerun import rerun
 from preimage.cli.stats import stats
@@ -40,7 +42,7 @@ SECTIONS: tuple[tuple[str, tuple[click.Command, ...]], ...] = (
     ),
     ("Codes", (encode,)),
     ("Networks", (layers, models, weights, table1)),
-    ("Measuring", (reproduce, stats, study, hoggle, bench)),
+    ("Measuring", (reproduce, compare, report, stats, study, hoggle, bench)),
 )
 """Every command there is, as `--help` and docs/cli.md show them."""
 

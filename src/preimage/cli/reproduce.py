@@ -11,9 +11,21 @@ from preimage.cli import console, options
 from preimage.errors import UsageError
 
 if TYPE_CHECKING:
-    from preimage.experiments.experiment import Experiment
+    from preimage.experiments.experiment import Experiment, Request
 
 OUT = Path("preimage-out/reproduce")
+
+
+def out_folder(command: options.Command) -> options.Command:
+    """`--out`, where cases are kept."""
+    return click.option(
+        "--out",
+        metavar="DIR",
+        type=options.FILE,
+        default=OUT,
+        show_default=True,
+        help="Folder for cases and reports; what is there already is not computed again.",
+    )(command)
 
 
 @click.command(cls=options.Heavy, short_help="Repeat an experiment of the paper.")
@@ -53,13 +65,12 @@ OUT = Path("preimage-out/reproduce")
     "photos of --photos that are not tested.",
 )
 @click.option(
-    "--out",
-    metavar="DIR",
+    "--study",
+    metavar="STUDY_DIR",
     type=options.FILE,
-    default=OUT,
-    show_default=True,
-    help="Folder for cases and reports; what is there already is not computed again.",
+    help="figure8: count the votes of this study. Default: one is made of new pre-images.",
 )
+@out_folder
 @options.seed
 @options.device
 @options.as_json
@@ -94,8 +105,6 @@ def reproduce(
 
     from preimage.experiments.experiment import Request
     from preimage.experiments.reproduce import find_experiment
-    from preimage.experiments.reproduce import reproduce as answer
-    from preimage.files import printable
 
     experiment = find_experiment(name)
     request = Request(
@@ -105,16 +114,25 @@ def reproduce(
         progress=console.advancing,
         **asked,
     )
+    run(experiment, request, as_json)
+
+
+def run(experiment: Experiment, request: Request, as_json: bool) -> None:
+    """Run an experiment and print its notes, its rows, and where its report is."""
+    from preimage.experiments.reproduce import answer
+    from preimage.files import printable
+
+    out = request.out
     kept = f"interrupted; cases that were finished are in {printable(out)}: run it again to go on."
     with options.interrupted_as(kept):
-        record = answer(name, request)
+        record = answer(experiment, request)
     for note in record["notes"]:
         console.note(note)
     if as_json:
         console.print_json(record)
         return
     _print_rows(experiment, record)
-    click.echo(f"report: {printable(out / name)}")
+    click.echo(f"report: {printable(out / experiment.name)}")
 
 
 def _print_rows(experiment: Experiment, record: dict[str, Any]) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from preimage.experiments import compare, table1
 from preimage.experiments import figure03_priors as figure03
 from preimage.experiments import figure06_quality as figure06
 from preimage.experiments import figure07_naturalness as figure07
+from preimage.experiments import figure08_study as figure08
 from preimage.experiments import figure09_layers as figure09
 from preimage.experiments import figure12_restarts as figure12
-from preimage.experiments import table1
 from preimage.experiments.experiment import Experiment, Size
 from preimage.experiments.table2 import COLUMNS, ILLUSTRATED, PHOTO_COLUMNS, SAYS, figure5, table2
 
@@ -79,6 +80,17 @@ EXPERIMENTS: tuple[Experiment, ...] = (
         columns=figure07.COLUMNS,
         says=figure07.SAYS,
     ),
+    Experiment(
+        name="figure8",
+        question="How much prior makes pre-images easier to understand, by people's votes?",
+        run=figure08.figure8,
+        quick=Size(count=2, minutes=4),
+        paper=Size(count=25, minutes=50),
+        cut="",
+        takes=("photos", "count", "model", "layers", "iterations", "study"),
+        columns=figure08.COLUMNS,
+        says=figure08.SAYS,
+    ),
     *(
         Experiment(
             name=name,
@@ -109,3 +121,16 @@ EXPERIMENTS: tuple[Experiment, ...] = (
         says=figure12.SAYS,
     ),
 )
+
+COMPARE = Experiment(
+    name="compare",
+    question="What does each layer of several networks keep?",
+    run=compare.compare,
+    quick=Size(count=1, minutes=6),
+    paper=Size(count=10, minutes=900),
+    cut="five layers a model, preset quick",
+    takes=("photos", "count", "models", "layers_per_model", "preset", "iterations"),
+    columns=compare.COLUMNS,
+    says=compare.SAYS,
+)
+"""What `preimage compare` runs: the paper's questions on any networks."""

@@ -35,6 +35,9 @@ class Request:
         preset: name of a preset.
         iterations: total of each search, in place of the preset's.
         dictionary: a trained HOGgle dictionary.
+        study: folder of a human study.
+        models: names of several models.
+        layers_per_model: how many layers of each.
         seed: of the searches.
         device: where to compute.
         progress: shows how far it is.
@@ -49,6 +52,9 @@ class Request:
     preset: str | None = None
     iterations: int | None = None
     dictionary: Path | None = None
+    study: Path | None = None
+    models: tuple[str, ...] | None = None
+    layers_per_model: int | None = None
     seed: int = 0
     device: str = "cpu"
     progress: Progress = field(default=silent, compare=False)

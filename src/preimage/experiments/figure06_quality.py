@@ -13,7 +13,7 @@ from preimage.experiments import plots
 from preimage.experiments.cases import Finished
 from preimage.experiments.experiment import QUICK, Report, Request
 from preimage.experiments.inverting import Setting, layer_of, pre_images, selected
-from preimage.experiments.rows import mean_row
+from preimage.experiments.rows import class_consistency, has_classes, mean_row
 from preimage.experiments.tables import Column, Row, number, numeric, percent
 from preimage.metrics import restart_spread
 
@@ -54,7 +54,7 @@ def figure6(request: Request) -> Report:
     found = dict(_measured(request))
     rows = tuple(_row(key, cases, request) for key, cases in found.items())
     cases = tuple(done for group in found.values() for done in group)
-    notes = () if any(_has_classes(done) for done in cases) else (NO_CLASSES,)
+    notes = () if any(has_classes(done) for done in cases) else (NO_CLASSES,)
     return Report(rows, {"fidelities": list(FIDELITIES)}, cases, {"figure6": _plot(rows)}, notes)
 
 
@@ -94,26 +94,9 @@ def _row(key: Key, cases: Sequence[Finished], request: Request) -> Row:
         row["restarts"] = restarts = RESTARTS[request.scale]
         errors = torch.tensor([done.squared_error for done in again]).view(-1, restarts)
         row["spread"] = float(restart_spread(errors).mean())
-    row["class_consistency"] = row["class_consistency_top5"] = None
-    if all(_has_classes(done) for done in first):
-        row["class_consistency"] = _kept(first, top=1)
-        row["class_consistency_top5"] = _kept(first, top=5)
+    row["class_consistency"] = class_consistency(first)
+    row["class_consistency_top5"] = class_consistency(first, top=5)
     return row
-
-
-def _has_classes(done: Finished) -> bool:
-    classes = done.record["classes"]
-    return bool(classes and classes["reference"])
-
-
-def _kept(cases: Sequence[Finished], top: int) -> float:
-    """Fraction of cases among whose first classes is the first one of their photo."""
-    classes = [done.record["classes"] for done in cases]
-    kept = [
-        each["reference"][0]["index"] in [score["index"] for score in each["result"][:top]]
-        for each in classes
-    ]
-    return sum(kept) / len(kept)
 
 
 def _plot(rows: Sequence[Row]) -> Figure:

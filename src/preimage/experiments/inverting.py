@@ -60,13 +60,30 @@ def selected(model: str, request: Request) -> tuple[str, ...]:
             if layer not in names:
                 raise UsageError(f"{model} has no layer {layer!r}; {nearest(layer, names)}")
         return request.layers
-    entry = models.resolve(model)
-    deepest = models.deepest_layer(entry)
-    there = names[: names.index(deepest) + 1]
-    if request.scale != QUICK:
-        return tuple(there)
-    few = SELECTED.get(entry.architecture.name, spread(there, SEVERAL))
-    return tuple(layer for layer in few if layer in there)
+    return some_layers(model, SEVERAL) if request.scale == QUICK else with_weights(model)
+
+
+def with_weights(model: str) -> tuple[str, ...]:
+    """The layers that there are weights for, from the first to the deepest.
+
+    Raises:
+        UsageError: if there is no such model, or it has no layers.
+    """
+    names = [row.name for row in layers_of(model)]
+    deepest = models.deepest_layer(models.resolve(model))
+    return tuple(names[: names.index(deepest) + 1])
+
+
+def some_layers(model: str, count: int) -> tuple[str, ...]:
+    """`count` of them from the first to the deepest, out of `SELECTED` while it has as many.
+
+    Raises:
+        UsageError: if there is no such model, or it has no layers.
+    """
+    there = with_weights(model)
+    architecture = models.resolve(model).architecture.name
+    chosen = [layer for layer in SELECTED.get(architecture, ()) if layer in there]
+    return spread(chosen if count <= len(chosen) else there, count)
 
 
 def spread(names: Sequence[str], count: int) -> tuple[str, ...]:
@@ -77,7 +94,7 @@ def spread(names: Sequence[str], count: int) -> tuple[str, ...]:
     """
     if len(names) <= count:
         return tuple(names)
-    return tuple(names[round(i * (len(names) - 1) / (count - 1))] for i in range(count))
+    return tuple(names[i * (len(names) - 1) // (count - 1)] for i in range(count))
 
 
 def layer_of(request: Request, model: str, layer: str) -> Representation:

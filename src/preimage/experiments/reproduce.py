@@ -15,11 +15,23 @@ from preimage.experiments import plots
 from preimage.experiments.cases import Finished
 from preimage.experiments.catalogue import EXPERIMENTS
 from preimage.experiments.experiment import QUICK, SCALES, Experiment, Report, Request
+from preimage.experiments.machine import machine
 from preimage.experiments.tables import Row, to_csv
 from preimage.recipes.records import versions
 from preimage.search.result import new_folder
 
-OPTIONS = ("photos", "count", "model", "layers", "preset", "iterations", "dictionary")
+OPTIONS = (
+    "photos",
+    "count",
+    "model",
+    "layers",
+    "preset",
+    "iterations",
+    "dictionary",
+    "study",
+    "models",
+    "layers_per_model",
+)
 """Fields of a request that not every experiment understands."""
 
 REPORT, ROWS, CASES = "report.json", "rows.csv", "cases.csv"
@@ -42,18 +54,14 @@ def find_experiment(name: str) -> Experiment:
 
 
 def reproduce(name: str, request: Request) -> dict[str, Any]:
-    """Run an experiment, write its report to `OUT/NAME`, and give the report as JSON.
-
-    Cases are kept in `OUT/cases` and shared by all experiments with the same output folder; those
-    that are there are not computed again.
+    """Run an experiment of the paper: `answer` of the one with that name.
 
     Args:
         name: of `EXPERIMENTS`.
         request: what is asked of it.
 
     Returns:
-        `name`, `question`, `rows`, what they come to, `paper`, `settings` and `notes`, as
-        `report.json` holds them.
+        The report, as `answer` gives it.
 
     Raises:
         UsageError: if there is no such experiment, or it can't do what is asked.
@@ -63,14 +71,33 @@ def reproduce(name: str, request: Request) -> dict[str, Any]:
         >>> request = Request(Path("out"), photos=Path("photos"), count=8)
         >>> reproduce("table2", request)["rows"][0]["relative_error"]         # doctest: +SKIP
     """
-    experiment = find_experiment(name)
+    return answer(find_experiment(name), request)
+
+
+def answer(experiment: Experiment, request: Request) -> dict[str, Any]:
+    """Run an experiment, write its report to `OUT/NAME`, and give the report as JSON.
+
+    Cases are kept in `OUT/cases` and shared by all experiments with the same output folder; those
+    that are there are not computed again.
+
+    Args:
+        experiment: what to run.
+        request: what is asked of it.
+
+    Returns:
+        `name`, `question`, `rows`, `paper`, `settings` and `notes`, as `report.json` holds them.
+
+    Raises:
+        UsageError: if it can't do what is asked.
+        PreimageError: if photos or weights can't be had, or the folder can't be written.
+    """
     _check(experiment, request)
     if request.count is None:
         request = replace(request, count=experiment.size(request.scale).count)
     with request.store.locked():
-        answer = experiment.run(request)
-        record = _record(experiment, request, answer)
-        _write(request.out / name, record, answer)
+        found = experiment.run(request)
+        record = _record(experiment, request, found)
+        _write(request.out / experiment.name, record, found)
     return record
 
 
@@ -79,8 +106,9 @@ def _check(experiment: Experiment, request: Request) -> None:
         raise UsageError(f"there is no scale {request.scale!r}; {nearest(request.scale, SCALES)}")
     for option in OPTIONS:
         if getattr(request, option) is not None and option not in experiment.takes:
-            raise UsageError(f"{experiment.name} has no use for --{option}: leave it out.")
-    if "photos" in experiment.takes and request.photos is None:
+            raise UsageError(f"{experiment.name} has no use for --{_typed(option)}: leave it out.")
+    voted = request.study is not None  # its pictures are there already
+    if "photos" in experiment.takes and request.photos is None and not voted:
         raise UsageError(f"{experiment.name} needs a folder of photos: give --photos DIR.")
 
 
@@ -91,14 +119,16 @@ def _record(experiment: Experiment, request: Request, answer: Report) -> dict[st
         "device": request.device,
         **{name: _plain(getattr(request, name)) for name in experiment.takes},
         "versions": versions(),
+        "machine": machine(request.device),
         **answer.settings,
     }
     notes = list(answer.notes)
-    if "photos" in experiment.takes:
+    if request.photos is not None:
         photos = request.sample.photos
         settings["passed_over"] = {file.name: file.why for file in photos.unusable}
         notes += [photos.note] if photos.note else []
-    if request.scale == QUICK and (cut := experiment.left_out(request.count or 0)):
+    voted = request.study is not None
+    if request.scale == QUICK and not voted and (cut := experiment.left_out(request.count or 0)):
         notes.append(f"scale {QUICK}: {cut}")
     return {
         "name": experiment.name,
@@ -109,6 +139,10 @@ def _record(experiment: Experiment, request: Request, answer: Report) -> dict[st
         "settings": settings,
         "notes": notes,
     }
+
+
+def _typed(option: str) -> str:
+    return option.replace("_", "-")
 
 
 def _plain(value: Any) -> Any:

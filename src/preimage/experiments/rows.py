@@ -9,6 +9,28 @@ from preimage.experiments.statistics import estimate
 from preimage.experiments.tables import Value
 
 
+def has_classes(done: Finished) -> bool:
+    """Whether the photo's class was found: the weights hold a classifier."""
+    classes = done.record["classes"]
+    return bool(classes and classes["reference"])
+
+
+def class_consistency(found: Sequence[Finished], top: int = 1) -> float | None:
+    """Fraction of cases among whose first `top` classes is the first one of their photo.
+
+    Returns:
+        None where the weights hold no classifier.
+    """
+    if not all(has_classes(done) for done in found):
+        return None
+    classes = [done.record["classes"] for done in found]
+    kept = [
+        each["reference"][0]["index"] in [score["index"] for score in each["result"][:top]]
+        for each in classes
+    ]
+    return sum(kept) / len(kept)
+
+
 def mean_row(found: Sequence[Finished]) -> dict[str, Value]:
     """What cases of one representation and settings have in common, and their means.
 
