@@ -53,6 +53,12 @@ OUT = Path("preimage-out/reproduce")
     "photos of --photos that are not tested.",
 )
 @click.option(
+    "--detectors",
+    metavar="DIR",
+    type=options.FILE,
+    help="figure15: folder of voc-release5's detectors, such as bicycle_final.mat.",
+)
+@click.option(
     "--out",
     metavar="DIR",
     type=options.FILE,

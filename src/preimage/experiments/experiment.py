@@ -35,6 +35,7 @@ class Request:
         preset: name of a preset.
         iterations: total of each search, in place of the preset's.
         dictionary: a trained HOGgle dictionary.
+        detectors: folder of deformable part models.
         seed: of the searches.
         device: where to compute.
         progress: shows how far it is.
@@ -49,6 +50,7 @@ class Request:
     preset: str | None = None
     iterations: int | None = None
     dictionary: Path | None = None
+    detectors: Path | None = None
     seed: int = 0
     device: str = "cpu"
     progress: Progress = field(default=silent, compare=False)

@@ -19,7 +19,7 @@ from preimage.experiments.tables import Row, to_csv
 from preimage.recipes.records import versions
 from preimage.search.result import new_folder
 
-OPTIONS = ("photos", "count", "model", "layers", "preset", "iterations", "dictionary")
+OPTIONS = ("photos", "count", "model", "layers", "preset", "iterations", "dictionary", "detectors")
 """Fields of a request that not every experiment understands."""
 
 REPORT, ROWS, CASES = "report.json", "rows.csv", "cases.csv"
@@ -82,6 +82,8 @@ def _check(experiment: Experiment, request: Request) -> None:
             raise UsageError(f"{experiment.name} has no use for --{option}: leave it out.")
     if "photos" in experiment.takes and request.photos is None:
         raise UsageError(f"{experiment.name} needs a folder of photos: give --photos DIR.")
+    if "detectors" in experiment.takes and request.detectors is None:
+        raise UsageError(f"{experiment.name} needs a folder of detectors: give --detectors DIR.")
 
 
 def _record(experiment: Experiment, request: Request, answer: Report) -> dict[str, Any]:
@@ -146,8 +148,9 @@ def _index(cases: Sequence[Finished]) -> list[Row]:
             "layer": done.record["representation"]["layer"],
             "preset": done.record["settings"].get("preset"),
             "seed": done.record["seed"],
-            "relative_error": done.relative_error,
-            "squared_error": done.squared_error,
+            # Only inversions have errors.
+            "relative_error": done.record.get("relative_error"),
+            "squared_error": done.record.get("squared_error"),
             "seconds": done.seconds,
         }
         for done in cases
