@@ -39,7 +39,7 @@ COLUMNS = (
 
 NO_CLASSES = (
     "the paper's Fig. 4 shows AlexNet; the weights of AlexNet that are always there hold no "
-    "classifier, so efficientnet-lite0 stands in: --model alexnet where you have all of them"
+    "classifier, so efficientnet-lite0 stands in: --model alexnet where you have its fc8"
 )
 
 
@@ -47,7 +47,7 @@ def figure4(request: Request) -> Report:
     """One class by the published settings without and with jitter, and by `best`."""
     model = request.model or MODEL
     phi = layer_of(request, model, scores_of(model))
-    variants = (
+    variants: tuple[tuple[str, str, dict[str, Any]], ...] = (
         ("paper, no jitter", "paper", {"jitter": 1}),
         ("paper, jitter {}", "paper", {}),
         ("best", "best", {}),

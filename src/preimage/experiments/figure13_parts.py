@@ -59,7 +59,7 @@ def figure13(request: Request) -> Report:
         tiles.append(_marked(tile(done, layer), phi))
         found.append(done)
     part = f"central {NEIGHBOURHOOD}x{NEIGHBOURHOOD} cells"
-    footer = f"{request.model or MODEL}, {part}; the red box is what they can see"
+    footer = f"{request.model or MODEL}, {part}; the red box is what they see, unless that is all"
     return Report(
         rows=tuple(_row(done, part) for done in found),
         cases=tuple(found),

@@ -41,7 +41,7 @@ COLUMNS = (
 
 NO_CLASSES = (
     "the paper shows AlexNet, VGG-M and VGG-VD-16; the weights of theirs that are always there "
-    "hold no classifier, so efficientnet-lite0 stands in: --model alexnet where you have all of them"
+    "hold no classifier, so efficientnet-lite0 stands in: --model alexnet where you have its fc8"
 )
 
 

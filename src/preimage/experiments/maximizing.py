@@ -1,4 +1,4 @@
-"""What the experiments on activation maximization share: images of channels and classes as cases."""
+"""What the experiments on maximization share: images of channels and classes as cases."""
 
 from __future__ import annotations
 

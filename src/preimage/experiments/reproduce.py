@@ -22,6 +22,9 @@ from preimage.search.result import new_folder
 OPTIONS = ("photos", "count", "model", "layers", "preset", "iterations", "dictionary", "detectors")
 """Fields of a request that not every experiment understands."""
 
+FOLDERS = ("photos", "detectors")
+"""Those that an experiment which takes them can't do without."""
+
 REPORT, ROWS, CASES = "report.json", "rows.csv", "cases.csv"
 
 
@@ -80,10 +83,9 @@ def _check(experiment: Experiment, request: Request) -> None:
     for option in OPTIONS:
         if getattr(request, option) is not None and option not in experiment.takes:
             raise UsageError(f"{experiment.name} has no use for --{option}: leave it out.")
-    if "photos" in experiment.takes and request.photos is None:
-        raise UsageError(f"{experiment.name} needs a folder of photos: give --photos DIR.")
-    if "detectors" in experiment.takes and request.detectors is None:
-        raise UsageError(f"{experiment.name} needs a folder of detectors: give --detectors DIR.")
+    for folder in FOLDERS:
+        if folder in experiment.takes and getattr(request, folder) is None:
+            raise UsageError(f"{experiment.name} needs a folder of {folder}: give --{folder} DIR.")
 
 
 def _record(experiment: Experiment, request: Request, answer: Report) -> dict[str, Any]:
