@@ -56,7 +56,7 @@ def figure13(request: Request) -> Report:
     for layer in request.layers or LAYERS:
         phi = layer_of(request, request.model or MODEL, layer)
         done = _pre_image(request, phi, "monkey", neighbourhood=NEIGHBOURHOOD)
-        tiles.append(_marked(tile(done, layer), phi))
+        tiles.append(marked(tile(done, layer), phi))
         found.append(done)
     part = f"central {NEIGHBOURHOOD}x{NEIGHBOURHOOD} cells"
     footer = f"{request.model or MODEL}, {part}; the red box is what they see, unless that is all"
@@ -95,7 +95,7 @@ def _pre_image(request: Request, phi: Representation, photo: str, **part: Any) -
     return done
 
 
-def _marked(plain: Tile, phi: Representation) -> Tile:
+def marked(plain: Tile, phi: Representation) -> Tile:
     """A tile with a box around what the central cells of a layer can see, unless that is all."""
     settings = settings_for(phi, neighbourhood=NEIGHBOURHOOD)
     mask = mask_for(settings, torch.zeros(1, *code_shape(phi)))

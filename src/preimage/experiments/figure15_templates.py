@@ -15,7 +15,6 @@ from preimage.experiments.methods import ComponentTarget, Templating
 from preimage.experiments.rows import case_row
 from preimage.experiments.tables import Column, number
 from preimage.images import Tile, contact_sheet
-from preimage.images.folder import files_in
 
 SHOWN: Mapping[str, int] = {
     "bicycle": 2,
@@ -72,9 +71,9 @@ def _components(folder: Path) -> list[ComponentTarget]:
     """A component of every detector of a folder.
 
     Raises:
-        PreimageError: if it can't be read, or holds none.
+        PreimageError: if it holds none.
     """
-    files = [path for path in files_in(folder) if path.suffix == ".mat"]
+    files = sorted(folder.glob("*.mat"))
     if not files:
         raise PreimageError(
             f"{folder}: expected detectors of voc-release5, such as bicycle_final.mat, found none."
