@@ -72,6 +72,8 @@ def test_figure15_takes_the_papers_components(tmp_path):
         ("bicycle, component 2", "paper"), ("toy, component 1", "paper"),
         ("bicycle, component 2", "best"), ("toy, component 1", "best"),
     ]  # fmt: skip
+    with pytest.raises(UsageError, match="bicycle, component 2: there is no preset 'quick'"):
+        rows_of("figure15", tmp_path / "out", detectors=folder, preset="quick")
     empty = tmp_path / "empty"
     empty.mkdir()
     with pytest.raises(PreimageError, match=r"expected detectors of voc-release5, .* found none"):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from preimage.experiments.cases import Finished
-from preimage.experiments.experiment import Report, Request
+from preimage.experiments.experiment import PAPER, QUICK, Report, Request
 from preimage.experiments.inverting import layer_of
 from preimage.experiments.maximizing import (
     channels_of,
@@ -19,19 +20,54 @@ from preimage.experiments.sheets import block, tile
 from preimage.images import Tile, contact_sheet
 
 PRESET = "best"
-CHANNELS = 16
 
-Layers = Mapping[str, tuple[str, ...]]
-"""By scale."""
+VGG_M = (
+    "the paper shows VGG-M; its weights are not in the table of weights with a source that is "
+    "always there, so alexnet stands in: --model vgg-m.matconvnet where you have them"
+)
 
-ALEXNET: Layers = dict.fromkeys(("quick", "paper"), ("conv1", "conv2", "conv3", "conv4", "conv5"))
-VGG16: Layers = {
-    "quick": ("conv1_2", "conv2_2", "conv3_3", "conv4_3"),
-    "paper": (
-        *("conv1_1", "conv1_2", "conv2_1", "conv2_2", "conv3_1", "conv3_2", "conv3_3"),
-        *("conv4_1", "conv4_2", "conv4_3", "conv5_1", "conv5_2", "conv5_3"),
-    ),
-}
+
+@dataclass(frozen=True)
+class Shown:
+    """What a figure shows.
+
+    Attributes:
+        model: the network.
+        layers: by scale.
+        channels: how many of each layer, by scale.
+        note: what to say about the network.
+    """
+
+    model: str
+    layers: Mapping[str, tuple[str, ...]]
+    channels: Mapping[str, int]
+    note: str = ""
+
+
+FIGURE16 = Shown(
+    model="alexnet",
+    layers=dict.fromkeys((QUICK, PAPER), ("conv1", "conv2", "conv3", "conv4", "conv5")),
+    channels={QUICK: 9, PAPER: 16},
+    note=VGG_M,
+)
+FIGURE17 = Shown(
+    model="vgg16",
+    layers={
+        QUICK: ("conv1_2", "conv2_2", "conv3_3", "conv4_3"),
+        PAPER: (
+            *("conv1_1", "conv1_2", "conv2_1", "conv2_2", "conv3_1", "conv3_2", "conv3_3"),
+            *("conv4_1", "conv4_2", "conv4_3", "conv5_1", "conv5_2", "conv5_3"),
+        ),
+    },
+    channels={QUICK: 4, PAPER: 16},
+)
+FIGURE18 = Shown(
+    model="alexnet",
+    layers=dict.fromkeys((QUICK, PAPER), ("conv5",)),
+    channels={QUICK: 2, PAPER: 4},
+    note=VGG_M,
+)
+RESTARTS = 4
 
 SAYS: Mapping[str, Any] = {
     "source": "Mahendran & Vedaldi 2016, Figs. 16 and 17 and Sect. 6.2",
@@ -49,60 +85,62 @@ RESTARTS_SAY: Mapping[str, Any] = {
     "transformations.",
 }
 
-VGG_M = (
-    "the paper shows VGG-M; its weights are not in the table of weights with a source that is "
-    "always there, so alexnet stands in: --model vgg-m.matconvnet where you have them"
-)
-RESTARTED = {"quick": 2, "paper": 4}
-RESTARTS, RESTARTED_LAYER = 4, "conv5"
 
-
-def channels_figure(
-    name: str, model: str, layers: Layers, counts: Mapping[str, int], note: str = ""
-) -> Callable[[Request], Report]:
-    """The experiment for a figure: its network, layers and channels by scale, and a note."""
+def channels_figure(name: str, shown: Shown) -> Callable[[Request], Report]:
+    """The experiment for a figure of its name: a picture of many channels for each layer."""
 
     def run(request: Request) -> Report:
-        chosen, preset = request.model or model, request.preset or PRESET
-        found, tiles = list[Finished](), []
-        for layer in request.layers or layers[request.scale]:
-            phi = layer_of(request, chosen, layer)
-            wanted = channels_of(phi, counts[request.scale])
-            done = maximized(request, phi, wanted, preset, **quickly(request))
+        tiles = []
+        by_layer = _by_layer(request, shown, restarts=1)
+        for layer, done in by_layer.items():
             side = done[0].picture().width
             columns = round(len(done) ** 0.5)
             tiles.append(Tile(block(done, columns), layer, f"{side} x {side} pixels each"))
-            found += done
-        footer = f"{chosen}, preset {preset}: the first {counts[request.scale]} channels, each "
-        footer += "cut to what its cell sees and brought to one size"
+        footer = (
+            f"{_who(request, shown)}: the first {shown.channels[request.scale]} channels, each cut "
+            "to what its cell sees and brought to one size"
+        )
         figure = contact_sheet(tiles, columns=min(len(tiles), 3), footer=footer, tile_height=300)
-        return _report(request, found, {name: figure}, note)
+        return _report(request, shown, by_layer, {name: figure})
 
     return run
 
 
 def figure18(request: Request) -> Report:
     """Channels of a deep layer from four starts, a row each."""
-    model, preset = request.model or "alexnet", request.preset or PRESET
-    found, tiles = list[Finished](), []
-    for layer in request.layers or (RESTARTED_LAYER,):
-        phi = layer_of(request, model, layer)
-        wanted = channels_of(phi, RESTARTED[request.scale])
-        done = maximized(request, phi, wanted, preset, RESTARTS, **quickly(request))
-        tiles += [
-            tile(each, f"{layer}, channel {each.case.target.name}, seed {each.record['seed']}")
-            for each in done
-        ]
-        found += done
-    footer = f"{model}, preset {preset}: the same channel, four starts"
+    by_layer = _by_layer(request, FIGURE18, RESTARTS)
+    tiles = [
+        tile(done, f"{layer}, channel {done.case.target.name}, seed {done.record['seed']}")
+        for layer, found in by_layer.items()
+        for done in found
+    ]
+    footer = f"{_who(request, FIGURE18)}: the same channel, four starts"
     figure = contact_sheet(tiles, columns=RESTARTS, footer=footer)
-    return _report(request, found, {"figure18": figure}, VGG_M)
+    return _report(request, FIGURE18, by_layer, {"figure18": figure})
+
+
+def _by_layer(request: Request, shown: Shown, restarts: int) -> dict[str, list[Finished]]:
+    found = {}
+    for layer in request.layers or shown.layers[request.scale]:
+        phi = layer_of(request, request.model or shown.model, layer)
+        wanted = channels_of(phi, shown.channels[request.scale])
+        preset = request.preset or PRESET
+        found[layer] = maximized(request, phi, wanted, preset, restarts, **quickly(request))
+    return found
+
+
+def _who(request: Request, shown: Shown) -> str:
+    return f"{request.model or shown.model}, preset {request.preset or PRESET}"
 
 
 def _report(
-    request: Request, found: list[Finished], figures: Mapping[str, Any], note: str
+    request: Request,
+    shown: Shown,
+    by_layer: Mapping[str, list[Finished]],
+    figures: Mapping[str, Any],
 ) -> Report:
-    stand_in = (note,) if note and request.model is None else ()
+    found = [done for cases in by_layer.values() for done in cases]
+    stand_in = (shown.note,) if shown.note and request.model is None else ()
     rows = tuple(maximization_row(done) for done in found)
     notes = (*stand_in, *estimated(found))
     return Report(rows, cases=tuple(found), figures=figures, notes=notes)
