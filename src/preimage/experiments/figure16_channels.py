@@ -100,7 +100,7 @@ def channels_figure(name: str, shown: Shown) -> Callable[[Request], Report]:
             f"{_who(request, shown)}: the first {shown.channels[request.scale]} channels, each cut "
             "to what its cell sees and brought to one size"
         )
-        figure = contact_sheet(tiles, columns=min(len(tiles), 3), footer=footer, tile_height=300)
+        figure = contact_sheet(tiles, footer=footer, tile_height=300)
         return _report(request, shown, by_layer, {name: figure})
 
     return run
