@@ -65,6 +65,12 @@ def out_folder(command: options.Command) -> options.Command:
     "photos of --photos that are not tested.",
 )
 @click.option(
+    "--detectors",
+    metavar="DIR",
+    type=options.FILE,
+    help="figure15: folder of voc-release5's detectors, such as bicycle_final.mat.",
+)
+@click.option(
     "--study",
     metavar="STUDY_DIR",
     type=options.FILE,

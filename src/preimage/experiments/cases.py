@@ -279,7 +279,8 @@ class CaseStore:
             results = first.method.results([case.target for case in batch], first.seed)
         except PreimageError as error:
             names = ", ".join(case.target.name for case in batch)
-            raise PreimageError(f"{names}: {error}") from error
+            # Wrong use stays wrong use.
+            raise type(error)(f"{names}: {error}") from error
         for case, result in zip(batch, results, strict=True):
             if not self.has(case):
                 about = {"id": case.id, "target": case.target.name, "batch": len(batch)}

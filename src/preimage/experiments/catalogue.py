@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from preimage.experiments import compare, table1
+from preimage.experiments import compare, maximizing, table1
 from preimage.experiments import figure03_priors as figure03
+from preimage.experiments import figure04_jitter as figure04
 from preimage.experiments import figure06_quality as figure06
 from preimage.experiments import figure07_naturalness as figure07
 from preimage.experiments import figure08_study as figure08
 from preimage.experiments import figure09_layers as figure09
 from preimage.experiments import figure12_restarts as figure12
+from preimage.experiments import figure13_parts as figure13
+from preimage.experiments import figure15_templates as figure15
+from preimage.experiments import figure16_channels as figure16
+from preimage.experiments import figure19_classes as figure19
+from preimage.experiments import figure20_caricatures as figure20
 from preimage.experiments.experiment import Experiment, Size
 from preimage.experiments.table2 import COLUMNS, ILLUSTRATED, PHOTO_COLUMNS, SAYS, figure5, table2
 
@@ -56,6 +62,17 @@ EXPERIMENTS: tuple[Experiment, ...] = (
         takes=("photos", "model", "layers", "preset", "iterations"),
         columns=figure03.COLUMNS,
         says=figure03.SAYS,
+    ),
+    Experiment(
+        name="figure4",
+        question="What does jitter do to an image that maximizes a class?",
+        run=figure04.figure4,
+        quick=Size(count=0, minutes=3),
+        paper=Size(count=0, minutes=4),
+        cut="one start in place of two",
+        takes=("model", "iterations"),
+        columns=figure04.COLUMNS,
+        says=figure04.SAYS,
     ),
     Experiment(
         name="figure6",
@@ -119,6 +136,105 @@ EXPERIMENTS: tuple[Experiment, ...] = (
         takes=("photos", "model", "layers", "preset", "iterations"),
         columns=figure12.COLUMNS,
         says=figure12.SAYS,
+    ),
+    Experiment(
+        name="figure13",
+        question="What do the central 5x5 cells of a layer keep, and how far do they see?",
+        run=figure13.figure13,
+        quick=Size(count=1, minutes=0.5),
+        paper=Size(count=1, minutes=2),
+        cut="preset quick",
+        takes=("photos", "model", "layers", "preset", "iterations"),
+        columns=figure13.COLUMNS,
+        says=figure13.LOCALITY,
+    ),
+    Experiment(
+        name="figure14",
+        question="What does either half of a layer's channels keep?",
+        run=figure13.figure14,
+        quick=Size(count=1, minutes=0.5),
+        paper=Size(count=1, minutes=2),
+        cut="preset quick",
+        takes=("photos", "model", "layers", "preset", "iterations"),
+        columns=figure13.COLUMNS,
+        says=figure13.STREAMS,
+    ),
+    Experiment(
+        name="figure15",
+        question="Which images do the HOG templates of detectors like best?",
+        run=figure15.figure15,
+        quick=Size(count=0, minutes=1.5),
+        paper=Size(count=0, minutes=1.5),
+        cut="",
+        takes=("preset", "iterations", "detectors"),
+        columns=figure15.COLUMNS,
+        says=figure15.SAYS,
+    ),
+    *(
+        Experiment(
+            name=name,
+            question=f"Which patterns do the channels of each layer of {shown.model} answer to?",
+            run=figure16.channels_figure(name, shown),
+            quick=Size(count=0, minutes=minutes[0]),
+            paper=Size(count=0, minutes=minutes[1]),
+            cut=f"{fewer}, 64 iterations in place of 192",
+            takes=("model", "layers", "preset", "iterations"),
+            columns=maximizing.COLUMNS,
+            says=figure16.SAYS,
+        )
+        for name, shown, minutes, fewer in (
+            ("figure16", figure16.FIGURE16, (1.5, 7), "9 channels in place of 16"),
+            (
+                "figure17",
+                figure16.FIGURE17,
+                (4, 200),
+                "4 layers in place of 13, 4 channels in place of 16",
+            ),
+        )
+    ),
+    Experiment(
+        name="figure18",
+        question="What do several images that maximize the same channel have in common?",
+        run=figure16.figure18,
+        quick=Size(count=0, minutes=2.5),
+        paper=Size(count=0, minutes=12),
+        cut="2 channels in place of 4, 64 iterations in place of 192",
+        takes=("model", "layers", "preset", "iterations"),
+        columns=maximizing.COLUMNS,
+        says=figure16.RESTARTS_SAY,
+    ),
+    Experiment(
+        name="figure19",
+        question="Which images does a network take for a class?",
+        run=figure19.figure19,
+        quick=Size(count=0, minutes=2.5),
+        paper=Size(count=0, minutes=7),
+        cut="preset best alone, 128 iterations in place of 256",
+        takes=("model", "preset", "iterations"),
+        columns=figure19.COLUMNS,
+        says=figure19.SAYS,
+    ),
+    Experiment(
+        name="figure20",
+        question="What does each layer exaggerate in one photo?",
+        run=figure20.figure20,
+        quick=Size(count=1, minutes=1),
+        paper=Size(count=1, minutes=9),
+        cut="seven layers, preset quick",
+        takes=("photos", "model", "layers", "preset", "iterations"),
+        columns=figure20.COLUMNS,
+        says=figure20.SAYS,
+    ),
+    Experiment(
+        name="figure21",
+        question="What do some layers exaggerate in several photos?",
+        run=figure20.figure21,
+        quick=Size(count=3, minutes=2),
+        paper=Size(count=6, minutes=16),
+        cut="three layers in place of four, preset quick",
+        takes=("photos", "model", "layers", "preset", "iterations"),
+        columns=figure20.COLUMNS,
+        says=figure20.SAYS,
     ),
 )
 

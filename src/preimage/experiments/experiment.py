@@ -38,6 +38,7 @@ class Request:
         study: folder of a human study.
         models: names of several models.
         layers_per_model: how many layers of each.
+        detectors: folder of deformable part models.
         seed: of the searches.
         device: where to compute.
         progress: shows how far it is.
@@ -55,6 +56,7 @@ class Request:
     study: Path | None = None
     models: tuple[str, ...] | None = None
     layers_per_model: int | None = None
+    detectors: Path | None = None
     seed: int = 0
     device: str = "cpu"
     progress: Progress = field(default=silent, compare=False)

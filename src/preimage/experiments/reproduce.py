@@ -29,10 +29,14 @@ OPTIONS = (
     "iterations",
     "dictionary",
     "study",
+    "detectors",
     "models",
     "layers_per_model",
 )
 """Fields of a request that not every experiment understands."""
+
+FOLDERS = ("photos", "detectors")
+"""Those that an experiment which takes them can't do without."""
 
 REPORT, ROWS, CASES = "report.json", "rows.csv", "cases.csv"
 
@@ -108,8 +112,9 @@ def _check(experiment: Experiment, request: Request) -> None:
         if getattr(request, option) is not None and option not in experiment.takes:
             raise UsageError(f"{experiment.name} has no use for --{_typed(option)}: leave it out.")
     voted = request.study is not None  # its pictures are there already
-    if "photos" in experiment.takes and request.photos is None and not voted:
-        raise UsageError(f"{experiment.name} needs a folder of photos: give --photos DIR.")
+    for folder in () if voted else FOLDERS:
+        if folder in experiment.takes and getattr(request, folder) is None:
+            raise UsageError(f"{experiment.name} needs a folder of {folder}: give --{folder} DIR.")
 
 
 def _record(experiment: Experiment, request: Request, answer: Report) -> dict[str, Any]:
@@ -180,8 +185,9 @@ def _index(cases: Sequence[Finished]) -> list[Row]:
             "layer": done.record["representation"]["layer"],
             "preset": done.record["settings"].get("preset"),
             "seed": done.record["seed"],
-            "relative_error": done.relative_error,
-            "squared_error": done.squared_error,
+            # Only inversions have errors.
+            "relative_error": done.record.get("relative_error"),
+            "squared_error": done.record.get("squared_error"),
             "seconds": done.seconds,
         }
         for done in cases

@@ -49,13 +49,8 @@ def mean_row(found: Sequence[Finished]) -> dict[str, Value]:
     """
     error = estimate([done.relative_error for done in found])
     squared = estimate([done.squared_error for done in found])
-    representation, settings = (found[0].record[part] for part in ("representation", "settings"))
-    options = representation.get("options", {})
     return {
-        "model": representation["model"],
-        "layer": representation["layer"],
-        "options": ",".join(f"{name}={value}" for name, value in options.items()) or None,
-        **{name: settings[name] for name in ("preset", "fidelity", "jitter", "iterations")},
+        **_searched(found[0]),
         "count": error.count,
         "relative_error": error.mean,
         "interval": error.interval,
@@ -63,4 +58,34 @@ def mean_row(found: Sequence[Finished]) -> dict[str, Value]:
         "squared_interval": squared.interval,
         "prior": estimate([done.prior for done in found]).mean,
         "seconds": estimate([done.seconds for done in found]).mean,
+    }
+
+
+def case_row(done: Finished, **measured: Value) -> dict[str, Value]:
+    """One case of any task, with what that task measures.
+
+    Returns:
+        `model`, `layer`, `options`, `preset`, `fidelity`, `jitter`, `iterations`, `count`, what was
+        measured, `prior`, `seconds`, `seed` and `case`.
+    """
+    return {
+        **_searched(done),
+        "count": 1,
+        **measured,
+        "prior": done.prior,
+        "seconds": done.seconds,
+        "seed": done.record["seed"],
+        "case": done.case.id,
+    }
+
+
+def _searched(done: Finished) -> dict[str, Value]:
+    """What was searched, and how."""
+    representation, settings = (done.record[part] for part in ("representation", "settings"))
+    options = representation.get("options", {})
+    return {
+        "model": representation["model"],
+        "layer": representation["layer"],
+        "options": ",".join(f"{name}={value}" for name, value in options.items()) or None,
+        **{name: settings[name] for name in ("preset", "fidelity", "jitter", "iterations")},
     }

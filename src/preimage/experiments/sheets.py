@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from PIL import Image
 
 from preimage.experiments.cases import Finished
-from preimage.experiments.tables import percent
 from preimage.images import Tile, contact_sheet
+from preimage.recipes.records import headline
 
 
 def tile(done: Finished, title: str) -> Tile:
-    """A pre-image with its error under it."""
-    return Tile(done.picture(), title, f"relative error {percent(done.relative_error)}")
+    """A case's picture with the one figure of its record under it."""
+    return Tile(done.picture(), title, " ".join(headline(done.record)))
 
 
 def reference_tile(done: Finished) -> Tile:
@@ -41,3 +41,21 @@ def sheet(
     if photo:
         tiles.insert(0, reference_tile(found[0]))
     return contact_sheet(tiles, columns=columns, footer=footer)
+
+
+BLOCK_TILE, BLOCK_GAP = 96, 4
+
+
+def block(found: Sequence[Finished], columns: int) -> Image.Image:
+    """Many small pictures as one, all brought to one size, without words between them."""
+    step = BLOCK_TILE + BLOCK_GAP
+    rows = -(-len(found) // columns)
+    page = Image.new("RGB", (columns * step - BLOCK_GAP, rows * step - BLOCK_GAP), "white")
+    for i, done in enumerate(found):
+        picture = done.picture()
+        # A few pixels are shown as they are, not as a blur.
+        small = picture.width * 4 <= BLOCK_TILE
+        how = Image.Resampling.NEAREST if small else Image.Resampling.LANCZOS
+        place = (i % columns * step, i // columns * step)
+        page.paste(picture.resize((BLOCK_TILE, BLOCK_TILE), how), place)
+    return page

@@ -86,7 +86,7 @@ class Result:
         stretched = bool(self.displayed)
         shown = self.displayed or tuple(p for p in (self.reference, self.image) if p is not None)
         if self.box is not None:
-            shown = tuple(_boxed(picture, self.box) for picture in shown)
+            shown = tuple(boxed(picture, self.box) for picture in shown)
         representation = self.record["representation"]
         words = (representation["model"], representation["layer"], self.record.get("method"))
         title = self.title or " ".join(word for word in words if word)
@@ -156,7 +156,7 @@ class Result:
 BOX = (230, 30, 30)
 
 
-def _boxed(picture: Image.Image, box: tuple[int, int, int, int]) -> Image.Image:
+def boxed(picture: Image.Image, box: tuple[int, int, int, int]) -> Image.Image:
     """A copy with a red box (Fig. 13)."""
     copy = picture.convert("RGB")
     ImageDraw.Draw(copy).rectangle(box, outline=BOX, width=2)
