@@ -217,7 +217,10 @@ def maximize(
     }
     if resume:
         assert out is not None  # checked above
-        with console.watching(f"{phi.name}") as bars:
+        kept = (
+            f"interrupted; results that were found are in {printable(out)}: run it again to go on."
+        )
+        with options.interrupted_as(kept), console.watching(f"{phi.name}") as bars:
             records = _resumed(out, phi, wanted, preset, overrides, callbacks=bars, **chosen)
         _print_resumed(records, out, as_json)
         return
