@@ -67,6 +67,8 @@ def reproduce(name: str, request: Request) -> dict[str, Any]:
     _check(experiment, request)
     if request.count is None:
         request = replace(request, count=experiment.size(request.scale).count)
+    if "photos" in experiment.takes:
+        _ = request.sample  # too few photos are refused before a folder is made
     with request.store.locked():
         answer = experiment.run(request)
         record = _record(experiment, request, answer)
