@@ -192,6 +192,17 @@ def test_a_dead_channel_is_said(fails, elsewhere, monkeypatch):
     assert "is dead: its largest activation over 9 photos is 0" in message
 
 
+def test_all_dead_channels_are_said_before_a_long_run(run, fails, elsewhere, monkeypatch):
+    largest = tuple(float(channel not in (9, 20, 21)) for channel in range(32))
+    maxima = Maxima("x", "stem", None, "photos", 9, "", largest)
+    monkeypatch.setattr(whole_layer, "known_maxima", lambda representation: maxima)
+    words = ("maximize", *STEM, "--resume", "--out", "out", "--channels")
+    message = fails(1, *words, "0:32")
+    assert "9, 20, 21 of efficientnet-lite0:stem are dead" in message
+    assert not (elsewhere / "out").exists()
+    assert run(*words, "8,10").code == 0
+
+
 def test_a_direction_of_another_layer(fails):
     np.save("direction.npy", np.ones(7))
     message = fails(1, "maximize", "--layer", "stem", "--direction", "direction.npy")
