@@ -299,3 +299,28 @@ def test_a_librarys_names_configuration_and_weights(run, fails, timm, photo):
     assert record["representation"]["options"] == {"weights": "random"}
     assert run("rerun", "saved", "--out", "again").code == 0
     assert Path("saved/canvas.npy").read_bytes() == Path("again/canvas.npy").read_bytes()
+
+
+def test_caricature_and_fool_are_told_the_input_too(run, nets, photo, tmp_path):
+    words = ("--model", f"{nets}:chain", "--layer", "1", "--input", INPUT, "--iterations", 2)
+    for task in (("caricature", photo), ("fool", photo, "--as", photo)):
+        answer = run(*task, *words, "--out", task[0])
+        assert answer.code == 0, answer
+        again = tmp_path / f"{task[0]}-again"
+        assert run("rerun", task[0], "--trust", "--out", again).code == 0
+        assert (again / "image.png").read_bytes() == Path(task[0], "image.png").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("texture", "PHOTO", "--layers", "1"), "networks that `preimage models` lists only"),
+        (("texture", "PHOTO"), "networks that `preimage models` lists only"),
+        (("style", "PHOTO", "PHOTO"), "networks that `preimage models` lists only"),
+        (("dream", "PHOTO"), "networks that `preimage models` lists only"),
+        (("maximize", "--label", "goose"), "give --layer, and the class as a channel"),
+    ],
+)
+def test_what_other_networks_are_not_for(fails, nets, photo, words, message):
+    words = tuple(photo if word == "PHOTO" else word for word in words)
+    assert message in fails(2, *words, "--model", f"{nets}:chain")

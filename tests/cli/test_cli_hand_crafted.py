@@ -198,6 +198,7 @@ def test_glyphs_of_something_else(run, fails, grey):
     assert "--cell" in fails(2, "glyph", "--code", "dsift.npy", "--cell", 4, "--out", "g.png")
     assert "dsift" in fails(2, "glyph", grey, "--model", "dsift", "--out", "g.png")
     assert "--overwrite" in fails(1, "glyph", grey, "--out", "grey.png")
+    assert "a name that ends in .png" in fails(2, "glyph", grey, "--out", "glyphs.jpg")
 
 
 def test_a_record_whose_options_were_changed(run, fails, grey):

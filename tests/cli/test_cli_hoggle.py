@@ -42,6 +42,7 @@ def test_train_into_a_file(run, fails, real_photos, photo):
     assert "d.safetensors exists" in fails(1, *words, "--out", "d.safetensors")
     assert run(*words, "--out", "d.safetensors", "--overwrite").code == 0
     assert "a name that ends in .safetensors" in fails(2, *words, "--out", "d.npz")
+    assert fails(2, "hoggle").startswith("preimage: Missing command.\n")
     invert = ("invert", photo, "--model", "hog", "--method", "hoggle", "--dictionary",
               "d.safetensors")  # fmt: skip
     message = fails(1, *invert)
@@ -49,10 +50,11 @@ def test_train_into_a_file(run, fails, real_photos, photo):
     assert run(*invert, "--cell", 16, "--json").json["representation"]["options"]["cell"] == 16
 
 
-def test_a_code(run, small_dictionary, photo):
+def test_a_code(run, fails, small_dictionary, photo):
     run("encode", photo, "--model", "hog", "--size", 64, "--out", "code.npy")
     words = ("--model", "hog", "--method", "hoggle", "--dictionary", small_dictionary)
     assert run("invert", "--code", "code.npy", *words, "--out", "out").code == 0
+    assert "--method and --dictionary to preimage invert" in fails(1, "rerun", "out")
     assert np.array_equal(np.load("out/code.npy"), np.load("code.npy"))
 
 

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from preimage.recipes import whole_layer
 from preimage.recipes.maxima import Maxima
 from toys import photo_file
 
@@ -104,6 +106,25 @@ def test_a_run_goes_on_where_it_was_left(run, fails, elsewhere):
     assert "made with other seed" in fails(1, *words, "0:4", "--seed", 3)
 
 
+def test_an_interrupted_run_says_where_its_results_are(run, monkeypatch):
+    def interrupted(*words: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    words = ("maximize", *STEM, "--resume", "--out", "out", "--channels")
+    assert run(*words, "0:2").code == 0
+    monkeypatch.setattr(whole_layer, "maximize", interrupted)
+    answer = run(*words, "0:4")
+    assert answer.code == 130
+    assert answer.err == (
+        "preimage: interrupted; results that were found are in out: run it again to go on.\n"
+    )
+
+
+def test_the_time_on_a_shared_canvas_is_the_sum_of_shares(run):
+    answer = run("maximize", *STEM, "--channels", "0:3", "--layout", "canvas")
+    assert re.search(r"\n[0-9.]+ s, 2 iterations each, cpu for all of them", answer.out)
+
+
 def test_going_on_needs_a_folder(fails):
     assert "--resume goes with --out" in fails(2, "maximize", *STEM, "--channels", 1, "--resume")
 
@@ -169,6 +190,17 @@ def test_a_dead_channel_is_said(fails, elsewhere, monkeypatch):
     monkeypatch.setattr("preimage.recipes.maximization.known_maxima", dead)
     message = fails(1, "maximize", "--layer", "stem", "--channels", 1)
     assert "is dead: its largest activation over 9 photos is 0" in message
+
+
+def test_all_dead_channels_are_said_before_a_long_run(run, fails, elsewhere, monkeypatch):
+    largest = tuple(float(channel not in (9, 20, 21)) for channel in range(32))
+    maxima = Maxima("x", "stem", None, "photos", 9, "", largest)
+    monkeypatch.setattr(whole_layer, "known_maxima", lambda representation: maxima)
+    words = ("maximize", *STEM, "--resume", "--out", "out", "--channels")
+    message = fails(1, *words, "0:32")
+    assert "9, 20, 21 of efficientnet-lite0:stem are dead" in message
+    assert not (elsewhere / "out").exists()
+    assert run(*words, "8,10").code == 0
 
 
 def test_a_direction_of_another_layer(fails):

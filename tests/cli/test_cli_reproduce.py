@@ -63,7 +63,8 @@ def test_wrong_use(fails, real_photos, small_dictionary):
     assert "has no use for --layers" in fails(2, *table, "--layers", "relu3")
     assert "one comma between them" in fails(2, *table, "--layers", "relu3,,relu4")
     assert "there is no preset 'bset'" in fails(2, *table, "--preset", "bset", "--count", 1)
-    message = fails(1, *table, "--count", 7, "--dictionary", small_dictionary)
+    message = fails(1, *table, "--count", 7, "--dictionary", small_dictionary, "--out", "few")
+    assert not Path("few").exists()
     assert (
         f"{real_photos}: expected 7 photos, found 6: give a larger folder or --count 6." in message
     )

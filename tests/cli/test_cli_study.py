@@ -164,3 +164,11 @@ def test_serve_says_where_and_ends_with_ctrl_c(run, runs, monkeypatch):
     assert (answer.code, answer.err) == (0, "")
     assert answer.json["url"].startswith("http://127.0.0.1:")
     assert answer.json["questions"] == 11
+
+
+def test_a_study_without_all_its_pictures_is_not_served(run, fails, runs):
+    run("study", "make", *runs, "--out", "study")
+    study = load_study("study")
+    study.file_of(study.picture(1, 0)).unlink()
+    message = fails(1, "study", "serve", "study", "--port", 0)
+    assert "the study lacks 1 of 18" in message

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -150,8 +151,12 @@ def test_damaged_folders(run, fails, photo, texture):
 
 def test_groups_of_channels_side_by_side(run, photo, elsewhere):
     words = ("--layer", "stem", "--iterations", 2, "--groups", 2, "--preset", "quick")
-    assert run("invert", photo, *words, "--out", "out").code == 0
+    answer = run("invert", photo, *words, "--out", "out")
+    assert answer.code == 0
+    assert re.search(r"channels .*\n.*\n.* 0:16 .*\n.* 16:32 ", answer.out)
     folders = sorted(path for path in (elsewhere / "out").iterdir() if path.is_dir())
+    seconds = sum(load_record(folder)["seconds"] for folder in folders)
+    assert f"{seconds:.1f} s, 2 iterations each, cpu for all of them" in answer.out
     ranges = [load_record(folder)["settings"]["channels"] for folder in folders]
     assert ranges == [[0, 16], [16, 32]]
     # One reference, two pre-images.

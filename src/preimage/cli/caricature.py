@@ -13,6 +13,8 @@ from preimage.cli.invert import check_places, save, write_film
 @click.command(cls=options.Heavy, short_help="Exaggerate what a layer sees in an image.")
 @click.argument("images", metavar="IMAGE...", nargs=-1, required=True, type=options.FILE)
 @options.network
+@options.images_taken
+@options.pretrained_or_random
 @options.cells
 @options.size("256")
 @click.option(
@@ -48,6 +50,8 @@ def caricature(
     images: tuple[Path, ...],
     model: str,
     layer: str | None,
+    input: options.InputOptions | None,
+    weights: str | None,
     cell: int | None,
     step: int | None,
     size: int | None,
@@ -72,7 +76,9 @@ def caricature(
       preimage caricature fox.jpg --model alexnet --layer relu5
       preimage caricature fox.jpg --layer logits --strength 300
     """
-    layer, chosen = options.check_model(model, layer, size, cell=cell, step=step)
+    layer, chosen = options.check_model(
+        model, layer, size, input, weights=weights, cell=cell, step=step
+    )
     check_places(out, movie, overwrite)
     options.check_photos(images)
 

@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -105,15 +106,15 @@ def print_results(results: Sequence[Result], place: str) -> None:
         for name, value in _lines(results[0]):
             click.echo(f"{name:<15} {value}")
         return
-    headings = ["image", "restart", results[0].headline[0], "energy", "class of reference"]
-    headings.append("class of result")
+    headings = ["image", "channels", "restart", results[0].headline[0], "energy"]
+    headings += ["class of reference", "class of result"]
     rows = [_row(result) for result in results]
-    # Where there is no classifier, or no reference, a column would be empty.
+    # Where there is no classifier, no reference, or no part of a code, a column would be empty.
     told = [i for i in range(len(headings)) if any(row[i] for row in rows)]
     headings = [headings[i] for i in told]
     rows = [tuple(row[i] for i in told) for row in rows]
     print_table(headings, rows)
-    click.echo(f"{_seconds(results[0].record)} for all of them")
+    click.echo(f"{_seconds_of_all([result.record for result in results])} for all of them")
     for warning in dict.fromkeys(w for result in results for w in result.record["warnings"]):
         click.echo(f"warning: {warning}")
 
@@ -137,11 +138,18 @@ def _row(result: Result) -> tuple[str, ...]:
     record = result.record
     return (
         printable((record["image"] or {}).get("path", result.name)),
+        _channels(record),
         str(record["restart"]),
         result.headline[1],
         f"{record['energy']['total']:.4g}",
         *_classes(record),
     )
+
+
+def _channels(record: Record) -> str:
+    """Channels that alone counted, as `--channels` has them; empty where all did."""
+    channels = record["settings"].get("channels")
+    return "" if channels is None else f"{channels[0]}:{channels[1]}"
 
 
 def _classes(record: Record) -> tuple[str, str]:
@@ -162,3 +170,17 @@ def _seconds(record: Record) -> str:
         f"{record['seconds']:.1f} s, {record['iterations']} iterations of {each:.0f} ms, "
         f"{record['device']}"
     )
+
+
+def _seconds_of_all(records: Sequence[Record]) -> str:
+    """Time of all results together, which may come from several searches.
+
+    Those of one search, neighbours here, each tell its whole time; those of a shared canvas each
+    tell their share of it.
+    """
+    times = [(record["seconds"], record["seconds_per_iteration"]) for record in records]
+    runs = times if "canvas" in records[0] else [time for time, _ in groupby(times)]
+    if len(runs) == 1:
+        return _seconds(records[0])
+    seconds, record = sum(seconds for seconds, _ in runs), records[0]
+    return f"{seconds:.1f} s, {record['iterations']} iterations each, {record['device']}"

@@ -22,6 +22,8 @@ from preimage.cli.texture import finish, recorders_of
     help="Image whose code is wanted.",
 )
 @options.network
+@options.images_taken
+@options.pretrained_or_random
 @options.cells
 @options.size("256")
 @click.option(
@@ -54,6 +56,8 @@ def fool(
     other: Path,
     model: str,
     layer: str | None,
+    input: options.InputOptions | None,
+    weights: str | None,
     cell: int | None,
     step: int | None,
     size: int | None,
@@ -75,7 +79,9 @@ def fool(
     Example:
       preimage fool fox.jpg --as gong.jpg --layer head
     """
-    layer, chosen = options.check_model(model, layer, size, cell=cell, step=step)
+    layer, chosen = options.check_model(
+        model, layer, size, input, weights=weights, cell=cell, step=step
+    )
     check_places(out, movie, overwrite)
     options.check_photos([image, other])
 

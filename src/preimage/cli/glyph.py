@@ -67,6 +67,7 @@ def glyph(
         raise UsageError(f"expected either an image or --code FILE.npy to draw, got {got}.")
     if code is not None and (cell, size) != (None, None):
         raise UsageError("--cell and --size are the image's; a code is drawn as it is.")
+    options.check_suffix(out, ".png", "--out")
     options.check_new_file(out, overwrite, "--out")
 
     from preimage.files import printable

@@ -10,7 +10,7 @@ from preimage.cli import console, options
 from preimage.errors import UsageError
 
 
-@click.group(short_help="HOGgle, the other way to invert HOG.")
+@click.group(no_args_is_help=False, short_help="HOGgle, the other way to invert HOG.")
 def hoggle() -> None:
     """HOGgle (Vondrick et al. 2013) inverts HOG by a dictionary learned from photos.
 

@@ -217,7 +217,10 @@ def maximize(
     }
     if resume:
         assert out is not None  # checked above
-        with console.watching(f"{phi.name}") as bars:
+        kept = (
+            f"interrupted; results that were found are in {printable(out)}: run it again to go on."
+        )
+        with options.interrupted_as(kept), console.watching(f"{phi.name}") as bars:
             records = _resumed(out, phi, wanted, preset, overrides, callbacks=bars, **chosen)
         _print_resumed(records, out, as_json)
         return
@@ -247,11 +250,17 @@ def maximize(
 
 def _check_layer(model: str, layer: str | None, labelled: bool) -> str:
     """The layer; of class scores where a class is asked for and no layer is given."""
+    from preimage.models import adapters
     from preimage.models import catalogue as models
     from preimage.representations.catalogue import hand_crafted
 
     if hand_crafted(model) is not None:
         raise UsageError(f"{model} has no channels to maximize one by one: choose a network.")
+    if layer is None and labelled and adapters.is_adapted(model):
+        raise UsageError(
+            f"{model} does not say which layer has its class scores: give --layer, and the class "
+            "as a channel of it with --channels."
+        )
     if layer is None and labelled:
         layer = models.resolve(model).architecture.scores
     return options.check_layer(model, layer)

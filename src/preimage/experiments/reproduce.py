@@ -98,6 +98,8 @@ def answer(experiment: Experiment, request: Request) -> dict[str, Any]:
     _check(experiment, request)
     if request.count is None:
         request = replace(request, count=experiment.size(request.scale).count)
+    if "photos" in experiment.takes:
+        _ = request.sample  # too few photos are refused before a folder is made
     with request.store.locked():
         found = experiment.run(request)
         record = _record(experiment, request, found)

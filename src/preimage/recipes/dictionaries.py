@@ -125,7 +125,8 @@ def load_dictionary(path: str | os.PathLike[str]) -> Dictionary:
                 for name, width in ((CODE, CHANNELS * header.block**2), (PIXELS, header.patch**2))
             ]
     except OSError as error:
-        raise PreimageError(f"{path}: cannot be read ({reason(error)})") from error
+        why = reason(error).removesuffix(f": {path}")  # safetensors names the file once more
+        raise PreimageError(f"{path}: cannot be read ({why})") from error
     except (SafetensorError, _DamagedError) as error:
         raise PreimageError(
             f"{path}: expected a dictionary of `preimage hoggle train`, got {one_line(error)}: "

@@ -62,7 +62,8 @@ def photos_in(folder: str | Path) -> list[Path]:
     """
     place = Path(folder)
     if not place.is_dir():
-        raise PreimageError(f"{printable(place)}: expected a folder of photos, there is none.")
+        got = "got a file" if place.exists() else "there is none"
+        raise PreimageError(f"{printable(place)}: expected a folder of photos, {got}.")
     found = sorted(p for p in place.iterdir() if p.suffix.lower() in PHOTO_SUFFIXES)
     if not found:
         raise PreimageError(f"{printable(place)} holds no photos ({', '.join(PHOTO_SUFFIXES)}).")

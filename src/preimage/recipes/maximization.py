@@ -109,7 +109,7 @@ def maximize(
     if settings.diversity and restarts < 2:
         raise UsageError("diversity needs at least 2 restarts to push apart.")
     maxima = known_maxima(representation) if maxima is None else maxima
-    goals = [Goal.of(each, representation, shape, maxima) for each in wanted]
+    goals = goals_of(wanted, representation, shape, maxima)
     job = Job(representation, settings, seed, restarts, callbacks)
     found = job.on_one_canvas(goals) if layout == "canvas" else job.in_batches(goals)
     return found[0] if single and restarts == 1 else found
@@ -170,12 +170,6 @@ class Goal:
                 f"{shape[0]}: measure them for this layer."
             )
         M, warnings = maxima.bound(weights), []
-        if M == 0:
-            where = f"{maxima.images} {IMAGES[maxima.source]}"
-            raise PreimageError(
-                f"{objective} of {representation.name} is dead: its largest activation over "
-                f"{where} is 0 (M of Eq. 9). Choose another channel."
-            )
         if maxima.source != "photos":
             warnings.append(
                 f"M is an estimate over {maxima.images} {IMAGES[maxima.source]}; measure it with "
@@ -186,6 +180,39 @@ class Goal:
             warnings.append("on no photo is it above 0; the median of all channels stands for M")
         return Goal(objective, weights, M, tuple(warnings))
 
+
+def goals_of(
+    objectives: Sequence[Objective],
+    representation: Representation,
+    shape: Sequence[int],
+    maxima: Maxima,
+) -> list[Goal]:
+    """The goal of each objective.
+
+    Raises:
+        PreimageError: if channels are dead, M = 0; all of them are named, as a whole layer may have
+            many.
+    """
+    goals = [Goal.of(each, representation, shape, maxima) for each in objectives]
+    dead = [str(goal.objective) for goal in goals if goal.M == 0]
+    if dead:
+        more = f" and {len(dead) - NAMED} more" if len(dead) > NAMED else ""
+        named = f"{', '.join(dead[:NAMED])}{more} of {representation.name}"
+        where = f"{maxima.images} {IMAGES[maxima.source]}"
+        if len(dead) == 1:
+            raise PreimageError(
+                f"{named} is dead: its largest activation over {where} is 0 (M of Eq. 9). "
+                "Choose another channel."
+            )
+        raise PreimageError(
+            f"{named} are dead: their largest activations over {where} are 0 (M of Eq. 9). "
+            "Leave them out."
+        )
+    return goals
+
+
+NAMED = 20
+"""Dead channels that a message names; `preimage stats --json` has them all."""
 
 IMAGES = {"photos": "photos", "estimate": "images of noise with the spectrum of photos"}
 """What the images of `Maxima` were, by its `source`."""

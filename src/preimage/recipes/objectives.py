@@ -207,8 +207,9 @@ class Direction(Objective):
         if tuple(values.shape) == tuple(shape):
             return values
         if tuple(values.shape) != (shape[0],):
+            whole = "" if len(shape) == 1 else f" or {list(shape)}"
             raise PreimageError(
-                f"a direction of this layer has shape [{shape[0]}] or {list(shape)}, this one is "
+                f"a direction of this layer has shape [{shape[0]}]{whole}, this one is "
                 f"{list(values.shape)}."
             )
         weights = torch.zeros(*shape)

@@ -200,7 +200,7 @@ def _check_searched(folder: str | Path, record: Mapping[str, Any]) -> None:
     if (method := record.get("method")) is not None:
         raise PreimageError(
             f"{folder}: made by {_shown(method)} with a dictionary that is not in the folder: "
-            "use preimage invert --method with its --dictionary."
+            "give its photo or code, --method and --dictionary to preimage invert."
         )
 
 

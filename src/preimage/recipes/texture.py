@@ -27,6 +27,7 @@ from preimage.recipes.records import (
 from preimage.recipes.settings import Settings
 from preimage.recipes.views import SIZE
 from preimage.representations import SeveralLayers
+from preimage.representations.catalogue import check_listed
 from preimage.search.canvases import BoxCanvas, Canvas, SpectralCanvas
 from preimage.search.lbfgs import LBFGS
 from preimage.search.minimise import Outcome, minimise
@@ -126,6 +127,7 @@ def layers_for(model: str, table: Mapping[str, Layers]) -> Layers:
         >>> layers_for("vgg16.torchvision", CONTENT_LAYER)
         'relu4_2'
     """
+    check_listed(model)
     architecture = models.resolve(model).architecture.name
     if architecture not in table:
         raise UsageError(f"{model} has no layers by default here: name them.")

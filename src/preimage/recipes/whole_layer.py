@@ -11,7 +11,9 @@ from PIL import Image
 from preimage.errors import PreimageError
 from preimage.files import printable, replacing, safe_name
 from preimage.images import Tile
-from preimage.recipes.maximization import Wanted, as_objective, maximize, per_search
+from preimage.recipes.inversion import code_shape
+from preimage.recipes.maxima import Maxima, known_maxima
+from preimage.recipes.maximization import Wanted, as_objective, goals_of, maximize, per_search
 from preimage.recipes.records import headline
 from preimage.recipes.settings import MaximizationSettings
 from preimage.representations import Representation
@@ -26,6 +28,7 @@ def maximize_into(
     objectives: Sequence[Wanted],
     *,
     settings: MaximizationSettings,
+    maxima: Maxima | None = None,
     layout: str = "batch",
     seed: int = 0,
     restarts: int = 1,
@@ -38,16 +41,17 @@ def maximize_into(
 
     Args:
         folder: where the results go; it may hold some of them.
-        representation, layout, seed, restarts: see `maximize`.
+        representation, maxima, layout, seed, restarts: see `maximize`.
         objectives: what is maximized, each by itself.
         settings: whole settings; what the folder holds must have been made with them.
-        options: more of `maximize`'s: `maxima`, `callbacks`.
+        options: more of `maximize`'s: `callbacks`.
 
     Returns:
         The records, objective by objective.
 
     Raises:
-        PreimageError: if the folder holds results of other settings, or can't be written.
+        PreimageError: if the folder holds results of other settings, or can't be written, or a
+            channel is dead: before anything is searched.
 
     Example:
         >>> settings = maximization_settings_for(phi, is_map=True)           # doctest: +SKIP
@@ -57,6 +61,10 @@ def maximize_into(
     wanted = {f"{safe_name(str(as_objective(each)))}": each for each in objectives}
     same = {"settings": settings.to_dict(), "seed": seed, "restarts": restarts}
     missing = [each for key, each in wanted.items() if not _is_there(place, key, restarts, same)]
+    maxima = known_maxima(representation) if maxima is None else maxima
+    goals_of(
+        [as_objective(each) for each in missing], representation, code_shape(representation), maxima
+    )
     at_once = per_search(representation, layout, restarts)
     for first in range(0, len(missing), at_once):
         chunk = missing[first : first + at_once]
@@ -64,6 +72,7 @@ def maximize_into(
             representation,
             chunk,
             settings=settings,
+            maxima=maxima,
             layout=layout,
             seed=seed,
             restarts=restarts,

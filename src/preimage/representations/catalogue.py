@@ -309,14 +309,29 @@ def several_layers(model: str, layers: Sequence[str]) -> SeveralLayers:
     )
 
 
+def check_listed(model: str) -> None:
+    """Refuse torchvision's and timm's networks, and factories: their layers come one at a time.
+
+    Raises:
+        UsageError: if the model is one of those.
+    """
+    if adapters.is_adapted(model):
+        raise UsageError(
+            f"{model}: several layers at once are taken from the networks that `preimage models` "
+            "lists only."
+        )
+
+
 def check_layers(model: str, layers: Sequence[str]) -> list[Layer]:
     """Rows of the layer table, in the order given; needs no weights.
 
     Raises:
-        UsageError: if there is no such layer, or one sees images of one size.
+        UsageError: if there is no such layer, one sees images of one size, or the network is none
+            of `preimage models`.
     """
     if hand_crafted(model) is not None:
         raise UsageError(f"{model} has no layers: choose a network.")
+    check_listed(model)
     table = {row.name: row for row in layers_of(model)}
     for layer in layers:
         check_layer(model, layer)

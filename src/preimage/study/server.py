@@ -35,7 +35,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from preimage.errors import PreimageError
-from preimage.files import reason
+from preimage.files import printable, reason
 from preimage.study.manifest import Study
 from preimage.study.questions import questions_for
 from preimage.study.votes import Ballots
@@ -66,12 +66,13 @@ def app_of(study: Study, hosts: Collection[str] = ()) -> Starlette:
         hosts: names under which it may be reached besides this machine's own and IP addresses.
 
     Raises:
-        PreimageError: if the votes can't be kept in the study's folder.
+        PreimageError: if a picture is missing, or the votes can't be kept in the study's folder.
 
     Example:
         >>> from preimage.study import load_study
         >>> app = app_of(load_study("study"))                                # doctest: +SKIP
     """
+    _check_pictures(study)
     desk = _Desk(study, Ballots(study))
     routes = [
         *(Route(path, _page_file(*file)) for path, file in PAGE_FILES.items()),
@@ -87,6 +88,18 @@ def app_of(study: Study, hosts: Collection[str] = ()) -> Starlette:
         middleware=[Middleware(_Guard, names=names)],
         exception_handlers={PreimageError: _not_kept},
     )
+
+
+def _check_pictures(study: Study) -> None:
+    """Refuse a study whose subjects would be asked about a picture that they can't see."""
+    names = [picture for item in study.items for picture in item.pictures]
+    files = [study.file_of(name) for name in names]
+    lost = [file for file in files if file is not None and not file.is_file()]
+    if lost:
+        raise PreimageError(
+            f"{printable(lost[0])}: no such picture; the study lacks {len(lost)} of {len(files)}: "
+            "copy the whole folder, or make it again."
+        )
 
 
 def listen(host: str, port: int) -> socket.socket:
