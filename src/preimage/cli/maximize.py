@@ -53,6 +53,8 @@ def position_pair(
 
 @click.command(cls=options.Heavy, short_help="Find images that a channel or a class answers to.")
 @options.network
+@options.images_taken
+@options.pretrained_or_random
 @click.option(
     "--channels",
     metavar="A:B",
@@ -155,6 +157,8 @@ def maximize(
     *,
     model: str,
     layer: str | None,
+    input: options.InputOptions | None,
+    weights: str | None,
     channels: tuple[int, ...] | None,
     position: tuple[int, int] | None,
     labels: tuple[str, ...],
@@ -195,7 +199,9 @@ def maximize(
         raise UsageError("--position goes with --channels; in an --objective write 12@3,4.")
     if resume and (out is None or overwrite or movie is not None):
         raise UsageError("--resume goes with --out DIR, and without --overwrite and --movie.")
-    layer = _check_layer(model, layer, bool(labels))
+    layer, taken = options.check_model(
+        model, _layer_of(model, layer, bool(labels)), None, input, weights=weights
+    )
     check_places(None if resume else out, movie, overwrite)
 
     from preimage.recipes import maximize as search
@@ -204,7 +210,7 @@ def maximize(
     from preimage.representations import representation
     from preimage.search.result import save_all
 
-    phi = representation(model, layer).to(options.chosen_device(device))
+    phi = representation(model, layer, **taken).to(options.chosen_device(device))
     wanted = _objectives(channels, position, labels, objective, direction)
     if movie is not None and len(wanted) * restarts > BATCH and layout == "batch":
         raise UsageError(f"--movie shows at most {BATCH} images at once; choose fewer channels.")
@@ -248,7 +254,7 @@ def maximize(
         console.print_results(results, str(place))
 
 
-def _check_layer(model: str, layer: str | None, labelled: bool) -> str:
+def _layer_of(model: str, layer: str | None, labelled: bool) -> str | None:
     """The layer; of class scores where a class is asked for and no layer is given."""
     from preimage.models import adapters
     from preimage.models import catalogue as models
@@ -263,7 +269,7 @@ def _check_layer(model: str, layer: str | None, labelled: bool) -> str:
         )
     if layer is None and labelled:
         layer = models.resolve(model).architecture.scores
-    return options.check_layer(model, layer)
+    return layer
 
 
 def _objectives(

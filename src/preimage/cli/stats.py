@@ -16,12 +16,23 @@ from preimage.errors import UsageError
 
 @click.command(cls=options.Heavy, short_help="Measure the largest activations over photos.")
 @options.network
+@options.images_taken
+@options.pretrained_or_random
 @click.option(
     "--photos", metavar="DIR", type=options.FILE, required=True, help="Folder with the photos."
 )
 @options.device
 @options.as_json
-def stats(*, model: str, layer: str | None, photos: Path, device: str, as_json: bool) -> None:
+def stats(
+    *,
+    model: str,
+    layer: str | None,
+    input: options.InputOptions | None,
+    weights: str | None,
+    photos: Path,
+    device: str,
+    as_json: bool,
+) -> None:
     """Measure the largest activation of every channel of a layer over a folder of photos.
 
     These are M of Eq. 9, which `preimage maximize` compares with. They are kept with the weights,
@@ -37,9 +48,9 @@ def stats(*, model: str, layer: str | None, photos: Path, device: str, as_json: 
 
     if hand_crafted(model) is not None:
         raise UsageError(f"{model} has no channels to maximize one by one: choose a network.")
-    layer = options.check_layer(model, layer)
+    layer, taken = options.check_model(model, layer, None, input, weights=weights)
     options.check_photos(photos_in(photos)[:1])
-    phi = representation(model, layer).to(options.chosen_device(device))
+    phi = representation(model, layer, **taken).to(options.chosen_device(device))
     with _counting(phi.name) as watch:
         maxima = measure(phi, photos, watch)
     if as_json:

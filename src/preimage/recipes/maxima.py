@@ -160,7 +160,10 @@ def _folder(representation: Representation) -> Path | None:
     sha = _sha(representation)
     if sha is None or representation.layer is None:
         return None
-    return home() / "maxima" / f"{sha[:16]}-{safe_name(representation.layer)}"
+    # The same weights that are given other images (another mean, std or size) answer otherwise.
+    content = json.dumps(dict(representation.options), sort_keys=True, default=str)
+    given = f"-{hashlib.sha256(content.encode()).hexdigest()[:8]}" if representation.options else ""
+    return home() / "maxima" / f"{sha[:16]}{given}-{safe_name(representation.layer)}"
 
 
 def _file(representation: Representation, digest: str) -> Path | None:
