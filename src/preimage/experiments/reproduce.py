@@ -98,7 +98,7 @@ def answer(experiment: Experiment, request: Request) -> dict[str, Any]:
     _check(experiment, request)
     if request.count is None:
         request = replace(request, count=experiment.size(request.scale).count)
-    if "photos" in experiment.takes:
+    if "photos" in experiment.takes and request.photos is not None:
         _ = request.sample  # too few photos are refused before a folder is made
     with request.store.locked():
         found = experiment.run(request)
