@@ -26,14 +26,7 @@ from preimage.cli import console, options
     help="What is searched: pixels (preset paper) or a spectrum (preset best; a pyramid for "
     "hog, hogb and dsift).",
 )
-@click.option(
-    "--iterations",
-    metavar="N",
-    type=options.Whole(min=1),
-    default=30,
-    show_default=True,
-    help="Iterations counted for each layer.",
-)
+@options.whole("--iterations", "N", "Iterations counted for each layer.", default=30)
 @options.images_taken
 @options.pretrained_or_random
 @options.device

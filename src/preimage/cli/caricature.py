@@ -17,30 +17,15 @@ from preimage.cli.invert import check_places, save, write_film
 @options.pretrained_or_random
 @options.cells
 @options.size("256")
-@click.option(
-    "--preset",
-    metavar="best|paper|quick",
-    default="best",
-    show_default=True,
-    help="Settings to begin with; the options below replace single ones.",
-)
-@click.option(
+@options.preset("best|paper|quick")
+@options.weight(
     "--strength",
-    metavar="C",
-    type=float,
-    callback=options.at_least(0),
-    help="How much the exaggeration counts against the image prior. Default: the preset's.",
+    "C",
+    "How much the exaggeration counts against the image prior. Default: the preset's.",
 )
-@click.option("--iterations", metavar="N", type=options.Whole(min=1), help="Default: the preset's.")
-@click.option(
-    "--jitter",
-    metavar="T",
-    type=options.Whole(min=1),
-    help="Shift the view by up to T-1 pixels. Default: the layer's own.",
-)
-@click.option(
-    "--movie", metavar="FILE.gif", type=options.FILE, help="Also write an animation of the search."
-)
+@options.whole("--iterations", "N", "Default: the preset's.")
+@options.whole("--jitter", "T", "Shift the view by up to T-1 pixels. Default: the layer's own.")
+@options.movie
 @options.out_folder("preimage-out/IMAGE-MODEL-LAYER-caricature; with --json, nothing is written")
 @options.seed
 @options.device

@@ -17,11 +17,8 @@ from preimage.cli.reproduce import out_folder, run
     help="Networks; `preimage models` lists them. Default: alexnet,efficientnet-lite0,vgg16.",
 )
 @click.option("--photos", metavar="DIR", type=options.FILE, help="Folder of photos to test on.")
-@click.option(
-    "--count",
-    metavar="N",
-    type=options.Whole(min=1),
-    help="How many photos, the first by name. Default: 1, or 10 with --scale paper.",
+@options.whole(
+    "--count", "N", "How many photos, the first by name. Default: 1, or 10 with --scale paper."
 )
 @click.option(
     "--layers-per-model",
@@ -42,12 +39,7 @@ from preimage.cli.reproduce import out_folder, run
     metavar="P",
     help="Settings of the searches. Default: quick, or best with --scale paper.",
 )
-@click.option(
-    "--iterations",
-    metavar="N",
-    type=options.Whole(min=1),
-    help="Total of each search, in place of the preset's.",
-)
+@options.whole("--iterations", "N", "Total of each search, in place of the preset's.")
 @out_folder
 @options.seed
 @options.device

@@ -22,22 +22,8 @@ from preimage.cli.texture import finish
     callback=options.layers,
     help="Layers to excite, with positions. Default: one halfway.",
 )
-@click.option(
-    "--size",
-    metavar="PX",
-    type=options.Whole(min=1),
-    default=1024,
-    show_default=True,
-    help="Bring a photo with a longer side down to this.",
-)
-@click.option(
-    "--octaves",
-    metavar="N",
-    type=options.Whole(min=1),
-    default=4,
-    show_default=True,
-    help="Scales to dream at, from coarse to fine.",
-)
+@options.whole("--size", "PX", "Bring a photo with a longer side down to this.", default=1024)
+@options.whole("--octaves", "N", "Scales to dream at, from coarse to fine.", default=4)
 @click.option(
     "--scale",
     metavar="S",
@@ -46,36 +32,15 @@ from preimage.cli.texture import finish
     show_default=True,
     help="From one octave to the next.",
 )
-@click.option(
-    "--tile",
-    metavar="PX",
-    type=options.Whole(min=1),
-    default=320,
-    show_default=True,
-    help="Side of what is searched at once; it bounds the memory.",
+@options.whole(
+    "--tile", "PX", "Side of what is searched at once; it bounds the memory.", default=320
 )
-@click.option(
-    "--strength",
-    metavar="C",
-    type=float,
-    callback=options.at_least(0),
-    default=300.0,
-    show_default=True,
-    help="How much the dream counts against the image prior.",
+@options.weight(
+    "--strength", "C", "How much the dream counts against the image prior.", default=300.0
 )
-@click.option(
-    "--iterations",
-    metavar="N",
-    type=options.Whole(min=1),
-    default=20,
-    show_default=True,
-    help="Of each tile at each octave.",
-)
-@click.option(
-    "--jitter",
-    metavar="T",
-    type=options.Whole(min=1),
-    help="Shift the view by up to T-1 pixels. Default: a quarter of the layer's stride.",
+@options.whole("--iterations", "N", "Of each tile at each octave.", default=20)
+@options.whole(
+    "--jitter", "T", "Shift the view by up to T-1 pixels. Default: a quarter of the layer's stride."
 )
 @options.out_folder("preimage-out/IMAGE-MODEL-LAYER-dream; with --json, nothing is written")
 @options.seed

@@ -26,26 +26,9 @@ from preimage.cli.texture import finish, recorders_of
 @options.pretrained_or_random
 @options.cells
 @options.size("256")
-@click.option(
-    "--fidelity",
-    metavar="C",
-    type=float,
-    callback=options.at_least(0),
-    default=100.0,
-    show_default=True,
-    help="Weight of the code's error against the change.",
-)
-@click.option(
-    "--iterations",
-    metavar="N",
-    type=options.Whole(min=1),
-    default=200,
-    show_default=True,
-    help="Of L-BFGS, one evaluation each.",
-)
-@click.option(
-    "--movie", metavar="FILE.gif", type=options.FILE, help="Also write an animation of the search."
-)
+@options.weight("--fidelity", "C", "Weight of the code's error against the change.", default=100.0)
+@options.whole("--iterations", "N", "Of L-BFGS, one evaluation each.", default=200)
+@options.movie
 @options.out_folder("preimage-out/IMAGE-IMAGE2-MODEL-LAYER-fool; with --json, nothing is written")
 @options.seed
 @options.device

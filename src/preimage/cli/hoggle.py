@@ -27,27 +27,12 @@ def hoggle() -> None:
     help="File for the dictionary. Default: the cache, where `preimage invert` finds it.",
 )
 @options.overwrite
-@click.option(
-    "--cell",
-    metavar="PX",
-    type=options.Whole(min=1),
-    default=8,
-    show_default=True,
-    help="Side of a HOG cell.",
-)
-@click.option(
-    "--atoms",
-    metavar="K",
-    type=options.Whole(min=1),
-    default=512,
-    show_default=True,
-    help="Pairs to learn.",
-)
-@click.option(
+@options.whole("--cell", "PX", "Side of a HOG cell.", default=8)
+@options.whole("--atoms", "K", "Pairs to learn.", default=512)
+@options.whole(
     "--count",
-    metavar="N",
-    type=options.Whole(min=1),
-    help="Learn from the last N files by name; experiments test on the first. Default: all.",
+    "N",
+    "Learn from the last N files by name; experiments test on the first. Default: all.",
 )
 @options.seed
 @options.as_json

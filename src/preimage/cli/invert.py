@@ -45,58 +45,21 @@ if TYPE_CHECKING:
     type=options.FILE,
     help="hoggle: what `preimage hoggle train` has written. Default: the one in the cache.",
 )
-@click.option(
-    "--preset",
-    metavar="best|paper|quick",
-    default="best",
-    show_default=True,
-    help="Settings to begin with; the options below replace single ones.",
+@options.preset("best|paper|quick")
+@options.weight(
+    "--fidelity", "C", "Weight of the loss against the image prior. Default: the layer's own."
 )
-@click.option(
-    "--fidelity",
-    metavar="C",
-    type=float,
-    callback=options.at_least(0),
-    help="Weight of the loss against the image prior. Default: the layer's own.",
-)
-@click.option(
-    "--iterations",
-    metavar="N",
-    type=options.Whole(min=1),
-    help="Total; the preset's stages are scaled to it.",
-)
-@click.option(
-    "--restarts",
-    metavar="R",
-    type=options.Whole(min=1),
-    default=1,
-    show_default=True,
-    help="Pre-images of each image, from seed N, N+1 ...",
-)
-@click.option(
-    "--neighbourhood",
-    metavar="K",
-    type=options.Whole(min=1),
-    help="Only the central KxK cells of the code count.",
-)
+@options.whole("--iterations", "N", "Total; the preset's stages are scaled to it.")
+@options.whole("--restarts", "R", "Pre-images of each image, from seed N, N+1 ...", default=1)
+@options.whole("--neighbourhood", "K", "Only the central KxK cells of the code count.")
 @click.option(
     "--channels",
     metavar="A:B",
     callback=options.span,
     help="Only channels A to B-1 of the code count.",
 )
-@click.option(
-    "--groups",
-    metavar="N",
-    type=options.Whole(min=1),
-    help="Invert each of N equal groups of channels by itself.",
-)
-@click.option(
-    "--jitter",
-    metavar="T",
-    type=options.Whole(min=1),
-    help="Shift the view by up to T-1 pixels. Default: the layer's own.",
-)
+@options.whole("--groups", "N", "Invert each of N equal groups of channels by itself.")
+@options.whole("--jitter", "T", "Shift the view by up to T-1 pixels. Default: the layer's own.")
 @click.option(
     "--alpha",
     metavar="A",
@@ -116,9 +79,7 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Stretch the contrast in figure.png, as the paper's figures do; image.png stays as it is.",
 )
-@click.option(
-    "--movie", metavar="FILE.gif", type=options.FILE, help="Also write an animation of the search."
-)
+@options.movie
 @options.out_folder("preimage-out/IMAGE-MODEL-LAYER; with --json, nothing is written")
 @options.seed
 @options.device

@@ -93,39 +93,14 @@ def position_pair(
     show_default=True,
     help="Canvas, views and priors to begin with; the options below replace single ones.",
 )
-@click.option(
-    "--fidelity",
-    metavar="C",
-    type=float,
-    callback=options.at_least(0),
-    help="Weight of the activation against the image prior. Default: the preset's.",
+@options.weight(
+    "--fidelity", "C", "Weight of the activation against the image prior. Default: the preset's."
 )
-@click.option(
-    "--iterations",
-    metavar="N",
-    type=options.Whole(min=1),
-    help="Total; the preset's stages are scaled to it.",
-)
-@click.option(
-    "--jitter",
-    metavar="T",
-    type=options.Whole(min=1),
-    help="Shift the view by up to T-1 pixels. Default: the preset's.",
-)
-@click.option(
-    "--restarts",
-    metavar="R",
-    type=options.Whole(min=1),
-    default=1,
-    show_default=True,
-    help="Images of each objective, from seed N, N+1 ...",
-)
-@click.option(
-    "--diversity",
-    metavar="W",
-    type=float,
-    callback=options.at_least(0),
-    help="Weight of a term that pushes restarts apart; 2 is a good first try.",
+@options.whole("--iterations", "N", "Total; the preset's stages are scaled to it.")
+@options.whole("--jitter", "T", "Shift the view by up to T-1 pixels. Default: the preset's.")
+@options.whole("--restarts", "R", "Images of each objective, from seed N, N+1 ...", default=1)
+@options.weight(
+    "--diversity", "W", "Weight of a term that pushes restarts apart; 2 is a good first try."
 )
 @click.option(
     "--photos",
@@ -141,9 +116,7 @@ def position_pair(
     show_default=True,
     help="canvas: many channels on one large canvas, as in the paper; faster.",
 )
-@click.option(
-    "--movie", metavar="FILE.gif", type=options.FILE, help="Also write an animation of the search."
-)
+@options.movie
 @click.option(
     "--resume",
     is_flag=True,

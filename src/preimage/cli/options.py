@@ -324,6 +324,50 @@ def as_json(command: Command) -> Command:
     )(command)
 
 
+def whole(
+    name: str, metavar: str, help: str, default: int | None = None
+) -> Callable[[Command], Command]:
+    """An option that takes a whole number of at least 1."""
+    shown = default is not None
+    kind = Whole(min=1)
+    return click.option(
+        name, metavar=metavar, type=kind, default=default, show_default=shown, help=help
+    )
+
+
+def weight(
+    name: str, metavar: str, help: str, default: float | None = None
+) -> Callable[[Command], Command]:
+    """An option that takes a number of at least 0."""
+    return click.option(
+        name,
+        metavar=metavar,
+        type=float,
+        callback=at_least(0),
+        default=default,
+        show_default=default is not None,
+        help=help,
+    )
+
+
+def preset(names: str) -> Callable[[Command], Command]:
+    """`--preset`, of the task's own."""
+    return click.option(
+        "--preset",
+        metavar=names,
+        default="best",
+        show_default=True,
+        help="Settings to begin with; the options below replace single ones.",
+    )
+
+
+def movie(command: Command) -> Command:
+    """`--movie`."""
+    return click.option(
+        "--movie", metavar="FILE.gif", type=FILE, help="Also write an animation of the search."
+    )(command)
+
+
 def out_folder(default: str) -> Callable[[Command], Command]:
     """`--out DIR` and `--overwrite`; the help names what happens without them."""
 

@@ -32,12 +32,7 @@ def out_folder(command: options.Command) -> options.Command:
 @click.argument("name", metavar="[NAME]", required=False)
 @click.option("--list", "listed", is_flag=True, help="Show the experiments and how long they take.")
 @click.option("--photos", metavar="DIR", type=options.FILE, help="Folder of photos to test on.")
-@click.option(
-    "--count",
-    metavar="N",
-    type=options.Whole(min=1),
-    help="How many photos, the first by name. Default: as --scale says.",
-)
+@options.whole("--count", "N", "How many photos, the first by name. Default: as --scale says.")
 @click.option(
     "--scale",
     metavar="quick|paper",
@@ -51,12 +46,7 @@ def out_folder(command: options.Command) -> options.Command:
 @click.option(
     "--preset", metavar="P", help="Settings of the searches. Default: the experiment's own."
 )
-@click.option(
-    "--iterations",
-    metavar="N",
-    type=options.Whole(min=1),
-    help="Total of each search, in place of the preset's.",
-)
+@options.whole("--iterations", "N", "Total of each search, in place of the preset's.")
 @click.option(
     "--dictionary",
     metavar="FILE",

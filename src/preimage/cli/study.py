@@ -33,11 +33,10 @@ def study() -> None:
     "--out", metavar="STUDY_DIR", type=options.FILE, required=True, help="Folder for the study."
 )
 @options.overwrite
-@click.option(
+@options.whole(
     "--questions",
-    metavar="N",
-    type=options.Whole(min=1),
-    help="Questions for each subject. Default: one for each layer and photo, and five to warm up.",
+    "N",
+    "Questions for each subject. Default: one for each layer and photo, and five to warm up.",
 )
 @options.seed
 @options.as_json

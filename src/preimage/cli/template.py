@@ -26,27 +26,14 @@ from preimage.cli import console, options
     help="One image for root and parts at once, or one for each, the parts' laid over the root's. "
     "Default: joint with best, separate with paper.",
 )
-@click.option(
-    "--preset",
-    metavar="best|paper",
-    default="best",
-    show_default=True,
-    help="Settings to begin with; the options below replace single ones.",
-)
-@click.option(
+@options.preset("best|paper")
+@options.weight(
     "--fidelity",
-    metavar="C",
-    type=float,
-    callback=options.at_least(0),
-    help="Weight of the score against the image prior. Default: 10 times the squared longer "
+    "C",
+    "Weight of the score against the image prior. Default: 10 times the squared longer "
     "side of the image in pixels, once with paper.",
 )
-@click.option(
-    "--iterations",
-    metavar="N",
-    type=options.Whole(min=1),
-    help="Total; the preset's stages are scaled to it.",
-)
+@options.whole("--iterations", "N", "Total; the preset's stages are scaled to it.")
 @options.out_folder("preimage-out/CLASS-component-K; with --json, nothing is written")
 @options.seed
 @options.device

@@ -27,20 +27,8 @@ def _common(command: Command) -> Command:
         options.device,
         options.seed,
         options.out_folder("preimage-out/IMAGE-MODEL-TASK; with --json, nothing is written"),
-        click.option(
-            "--movie",
-            metavar="FILE.gif",
-            type=options.FILE,
-            help="Also write an animation of the search.",
-        ),
-        click.option(
-            "--iterations",
-            metavar="N",
-            type=options.Whole(min=1),
-            default=100,
-            show_default=True,
-            help="Of L-BFGS, one evaluation each.",
-        ),
+        options.movie,
+        options.whole("--iterations", "N", "Of L-BFGS, one evaluation each.", default=100),
         click.option(
             "--preset",
             metavar="best|gatys",
@@ -70,13 +58,8 @@ def _common(command: Command) -> Command:
     callback=options.sides,
     help="Of the new image.",
 )
-@click.option(
-    "--source-size",
-    metavar="PX",
-    type=options.Whole(min=1),
-    default=256,
-    show_default=True,
-    help="Bring IMAGE to a central square of this side first.",
+@options.whole(
+    "--source-size", "PX", "Bring IMAGE to a central square of this side first.", default=256
 )
 @click.option(
     "--weights",
@@ -140,23 +123,8 @@ def texture(
 @click.command(cls=options.Heavy, short_help="Show one image in another one's style.")
 @click.argument("content", metavar="CONTENT", type=options.FILE)
 @click.argument("style_image", metavar="STYLE", type=options.FILE)
-@click.option(
-    "--weight",
-    metavar="W",
-    type=float,
-    callback=options.at_least(0),
-    default=3.0,
-    show_default=True,
-    help="How much the style counts against the content.",
-)
-@click.option(
-    "--size",
-    metavar="PX",
-    type=options.Whole(min=1),
-    default=256,
-    show_default=True,
-    help="Bring both to central squares of this side.",
-)
+@options.weight("--weight", "W", "How much the style counts against the content.", default=3.0)
+@options.whole("--size", "PX", "Bring both to central squares of this side.", default=256)
 @click.option(
     "--content-layer", metavar="L", help="Layer whose code is kept. Default: one halfway."
 )
