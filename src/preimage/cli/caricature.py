@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from preimage.cli import console, options
-from preimage.cli.invert import check_places, save, write_film
+from preimage.cli.invert import check_places, finish
 
 
 @click.command(cls=options.Heavy, short_help="Exaggerate what a layer sees in an image.")
@@ -86,13 +86,6 @@ def caricature(
             callbacks=[*bars, *recorders],
         )
     results = found if isinstance(found, list) else [found]
-    if movie is not None:
-        write_film(recorders[0].gif([result.image for result in results]), movie)
-    place = None
-    if out is not None or not as_json:
-        what = images[0].stem if len(images) == 1 else f"{len(images)}-images"
-        place = save(results, out, overwrite, (what, phi.model, phi.layer, "caricature"))
-    if as_json:
-        console.print_records([result.record for result in results])
-    else:
-        console.print_results(results, str(place))
+    what = images[0].stem if len(images) == 1 else f"{len(images)}-images"
+    words = (what, phi.model, phi.layer, "caricature")
+    finish(results, recorders, movie, out, overwrite, as_json, words)

@@ -7,8 +7,7 @@ from pathlib import Path
 import click
 
 from preimage.cli import console, options
-from preimage.cli.invert import check_places
-from preimage.cli.texture import finish
+from preimage.cli.invert import check_places, finish
 
 
 @click.command(cls=options.Heavy, short_help="Let a network see more and more in an image.")
@@ -99,4 +98,4 @@ def dream(
             callbacks=bars,
         )
     words = (image.stem, phi.model, phi.layer, "dream")
-    finish(result, [], None, out, overwrite, as_json, words)
+    finish([result], [], None, out, overwrite, as_json, words)

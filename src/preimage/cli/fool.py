@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from preimage.cli import console, options
-from preimage.cli.invert import check_places
-from preimage.cli.texture import finish, recorders_of
+from preimage.cli.invert import check_places, finish
+from preimage.cli.texture import recorders_of
 
 
 @click.command(cls=options.Heavy, short_help="Change an image a little, into another's code.")
@@ -85,4 +85,4 @@ def fool(
             callbacks=[*bars, *recorders],
         )
     words = (image.stem, other.stem, phi.model, phi.layer, "fool")
-    finish(result, recorders, movie, out, overwrite, as_json, words)
+    finish([result], recorders, movie, out, overwrite, as_json, words)

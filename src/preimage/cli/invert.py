@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from preimage.errors import UsageError
 if TYPE_CHECKING:
     import numpy as np
 
+    from preimage.gallery.movie import Recorder
     from preimage.representations import Representation
     from preimage.search import Result
 
@@ -168,16 +170,8 @@ def invert(
         results += found if isinstance(found, list) else [found]
     if method == "hoggle":
         results = _hoggle(phi, images, array, size, dictionary)
-    film = recorders[0].gif([result.image for result in results]) if recorders else None
-    place = None
-    if out is not None or not as_json:
-        place = save(results, out, overwrite, _words(images, phi, method))
-    if movie is not None and film is not None:
-        write_film(film, movie)
-    if as_json:
-        console.print_records([result.record for result in results])
-    else:
-        console.print_results(results, str(place))
+    words = _words(images, phi, method)
+    finish(results, recorders, movie, out, overwrite, as_json, words)
 
 
 SEARCH_ONLY = (
@@ -252,3 +246,25 @@ def write_film(film: bytes, movie: Path) -> None:
     movie.absolute().parent.mkdir(parents=True, exist_ok=True)
     with replacing(movie) as temporary:
         temporary.write_bytes(film)
+
+
+def finish(
+    results: list[Result],
+    recorders: Sequence[Recorder],
+    movie: Path | None,
+    out: Path | None,
+    overwrite: bool,
+    as_json: bool,
+    words: tuple[str | None, ...],
+) -> None:
+    """Write what was asked for and say so."""
+    film = recorders[0].gif([result.image for result in results]) if recorders else None
+    place = None
+    if out is not None or not as_json:
+        place = save(results, out, overwrite, words)
+    if movie is not None and film is not None:
+        write_film(film, movie)
+    if as_json:
+        console.print_records([result.record for result in results])
+    else:
+        console.print_results(results, str(place))

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING
 import click
 
 from preimage.cli import console, options
-from preimage.cli.invert import check_places, save, write_film
+from preimage.cli.invert import check_places, finish
 from preimage.cli.options import Command
 
 if TYPE_CHECKING:
     from preimage.gallery.movie import Recorder
-    from preimage.search import Result
 
 MODEL = "vgg16"
 """Its layers look at every pixel; those of faster networks skip some, which leaves a pattern."""
@@ -117,7 +116,7 @@ def texture(
             seed=seed,
             callbacks=[*bars, *recorders],
         )
-    finish(result, recorders, movie, out, overwrite, as_json, (image.stem, phi.model, "texture"))
+    finish([result], recorders, movie, out, overwrite, as_json, (image.stem, phi.model, "texture"))
 
 
 @click.command(cls=options.Heavy, short_help="Show one image in another one's style.")
@@ -182,31 +181,10 @@ def style(
             callbacks=[*bars, *recorders],
         )
     words = (content.stem, style_image.stem, phi.model, "style")
-    finish(result, recorders, movie, out, overwrite, as_json, words)
+    finish([result], recorders, movie, out, overwrite, as_json, words)
 
 
 def recorders_of(movie: Path | None, mean: Sequence[float]) -> list[Recorder]:
     from preimage.gallery.movie import Recorder
 
     return [] if movie is None else [Recorder(mean)]
-
-
-def finish(
-    result: Result,
-    recorders: Sequence[Recorder],
-    movie: Path | None,
-    out: Path | None,
-    overwrite: bool,
-    as_json: bool,
-    words: tuple[str | None, ...],
-) -> None:
-    """Write what was asked for and say so."""
-    if movie is not None:
-        write_film(recorders[0].gif([result.image]), movie)
-    place = None
-    if out is not None or not as_json:
-        place = save([result], out, overwrite, words)
-    if as_json:
-        console.print_records([result.record])
-    else:
-        console.print_results([result], str(place))
