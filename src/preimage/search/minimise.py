@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -148,7 +149,7 @@ class _Loop:
         self.step_rule.begin_stage(self.state)
         for i, places in enumerate(self.views.places(stage, self.jitter)):
             image = self.canvas.render(self.parameters, self.shape, self.mean)
-            terms, gradient = self._evaluate(image, places)
+            terms, gradient = self._evaluate(image, places, stage.pooling)
             self.trace[self.iteration] = terms
             self.iteration += 1
             for callback in callbacks:
@@ -160,17 +161,20 @@ class _Loop:
             self.canvas.constrain_(self.parameters)
         self._check_finite()
 
-    def _evaluate(self, image: Tensor, places: list[list[int]]) -> tuple[Tensor, Tensor]:
+    def _evaluate(
+        self, image: Tensor, places: list[list[int]], pooling: str
+    ) -> tuple[Tensor, Tensor]:
         """Terms at this image, `[N, terms]`, and the gradient with respect to it."""
-        loss, view_gradient = self._look(self.views.crop(image, places))
+        loss, view_gradient = self._look(self.views.crop(image, places), pooling)
         gradient = self.views.paste(view_gradient, places, self.shape)
         return self.energy.stack(loss, self.energy.add_gradient(image, gradient)), gradient
 
-    def _look(self, view: Tensor) -> tuple[Tensor, Tensor]:
+    def _look(self, view: Tensor, pooling: str) -> tuple[Tensor, Tensor]:
         """ℓ of each problem and C·∂ℓ/∂view, averaged over random views where there are any."""
         if self.random_views is None:
-            return self.energy.loss_and_gradient(view)
-        return self.random_views.mean(self.energy.loss_and_gradient, view, self.chances)
+            return self.energy.loss_and_gradient(view, pooling)
+        look = partial(self.energy.loss_and_gradient, pooling=pooling)
+        return self.random_views.mean(look, view, self.chances)
 
     def _check_finite(self) -> None:
         good = torch.isfinite(self.trace[: self.iteration, :, 0]).all(1)
