@@ -59,20 +59,22 @@ class Depth:
     Attributes:
         seen: up to this part of the input's side is seen by a component (receptive field / side).
         exponent, range: of the spectral canvas.
-        rate: of the step rule.
+        rate, rho: of the step rule.
     """
 
     seen: float
     exponent: float
     range: str
     rate: float
+    rho: float
 
 
 DEPTHS: tuple[Depth, ...] = (
-    Depth(seen=0.1, exponent=1.5, range="linear", rate=0.02),
-    Depth(seen=0.6, exponent=1.5, range="sigmoid", rate=0.02),
-    Depth(seen=1.0, exponent=1.2, range="sigmoid", rate=0.03),
-    Depth(seen=math.inf, exponent=1.0, range="sigmoid", rate=0.02),
+    Depth(seen=0.1, exponent=1.5, range="linear", rate=0.02, rho=0.9),
+    Depth(seen=0.35, exponent=1.5, range="sigmoid", rate=0.03, rho=0.95),
+    Depth(seen=0.6, exponent=1.5, range="sigmoid", rate=0.02, rho=0.95),
+    Depth(seen=1.0, exponent=1.2, range="sigmoid", rate=0.03, rho=0.9),
+    Depth(seen=math.inf, exponent=1.0, range="sigmoid", rate=0.02, rho=0.9),
 )
 """Chosen by measurement (docs/solvers.md).
 
@@ -141,8 +143,13 @@ def _best(
         fidelity=fidelity,
         alpha=alpha,
         canvas=SpectralCanvas(exponent=depth.exponent, amplitude=0.01, range=depth.range),
-        step_rule=NormalizedMomentum(depth.rate),
-        stages=(Stage(140, jitter=jitter), Stage(110), Stage(100, decay="cosine")),
+        step_rule=NormalizedMomentum(depth.rate, depth.rho),
+        stages=(
+            Stage(70, jitter=jitter, pooling="mean"),
+            Stage(70, jitter=jitter),
+            Stage(110),
+            Stage(100, decay="cosine"),
+        ),
     )
 
 
