@@ -74,7 +74,7 @@ DEPTHS: tuple[Depth, ...] = (
     Depth(seen=0.35, exponent=1.5, range="sigmoid", rate=0.03, rho=0.95),
     Depth(seen=0.6, exponent=1.5, range="sigmoid", rate=0.02, rho=0.95),
     Depth(seen=1.0, exponent=1.2, range="sigmoid", rate=0.03, rho=0.9),
-    Depth(seen=math.inf, exponent=1.0, range="sigmoid", rate=0.02, rho=0.9),
+    Depth(seen=math.inf, exponent=1.0, range="sigmoid", rate=0.02, rho=0.95),
 )
 """Chosen by measurement (docs/solvers.md).
 
