@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from preimage.errors import UsageError
 from preimage.experiments.cases import CaseStore
 from preimage.experiments.catalogue import EXPERIMENTS
 from preimage.experiments.experiment import Experiment, Request
-from preimage.experiments.reproduce import FOLDERS, OPTIONS, find_experiment, reproduce
+from preimage.experiments.reproduce import FOLDERS, FOR_ALL, OPTIONS, find_experiment, reproduce
 from preimage.experiments.tables import FIELDS
 from preimage.search.result import load_record
 
@@ -146,6 +147,20 @@ def test_a_second_run_computes_nothing_and_says_the_same(
 
 
 @every_experiment
+def test_what_all_may_be_given_is_passed_over_with_a_word(
+    experiment: Experiment, reports: Reports, tmp_path: Path
+) -> None:
+    request, report = reports[experiment.name]
+    values = {"photos": tmp_path, "count": 1, "detectors": tmp_path}
+    assert set(values) == set(FOR_ALL)
+    unused = [name for name in FOR_ALL if name not in experiment.takes]
+    again = reproduce(experiment.name, replace(request, **{name: values[name] for name in unused}))
+    said = [f"{experiment.name} has no use for --{name}." for name in unused]
+    assert again == {**report, "notes": report["notes"] + said}
+    assert reproduce(experiment.name, request) == report
+
+
+@every_experiment
 def test_options_it_has_no_use_for_are_refused(experiment: Experiment, tmp_path: Path) -> None:
     values = {
         "photos": tmp_path, "count": 1, "model": "hog", "layers": ("a",), "preset": "paper",
@@ -154,7 +169,7 @@ def test_options_it_has_no_use_for_are_refused(experiment: Experiment, tmp_path:
     }  # fmt: skip
     assert set(values) == set(OPTIONS)
     needed = {name: tmp_path for name in FOLDERS if name in experiment.takes}
-    for option in set(OPTIONS) - set(experiment.takes):
+    for option in set(OPTIONS) - set(experiment.takes) - set(FOR_ALL):
         given = {**needed, option: values[option]}
         typed = option.replace("_", "-")
         with pytest.raises(UsageError, match=f"has no use for --{typed}: leave it out"):

@@ -35,6 +35,9 @@ OPTIONS = (
 )
 """Fields of a request that not every experiment understands."""
 
+FOR_ALL = ("photos", "count", "detectors")
+"""Those that one may give to every name alike; an experiment that has no use for one says so."""
+
 FOLDERS = ("photos", "detectors")
 """Those that an experiment which takes them can't do without."""
 
@@ -96,6 +99,9 @@ def answer(experiment: Experiment, request: Request) -> dict[str, Any]:
         PreimageError: if photos or weights can't be had, or the folder can't be written.
     """
     _check(experiment, request)
+    unused = [name for name in _unused(experiment, request) if name in FOR_ALL]
+    nothing: dict[str, Any] = dict.fromkeys(unused)
+    request = replace(request, **nothing)
     if request.count is None:
         request = replace(request, count=experiment.size(request.scale).count)
     if "photos" in experiment.takes and request.photos is not None:
@@ -103,6 +109,7 @@ def answer(experiment: Experiment, request: Request) -> dict[str, Any]:
     with request.store.locked():
         found = experiment.run(request)
         record = _record(experiment, request, found)
+        record["notes"] += [f"{experiment.name} has no use for --{name}." for name in unused]
         _write(request.out / experiment.name, record, found)
     return record
 
@@ -110,13 +117,19 @@ def answer(experiment: Experiment, request: Request) -> dict[str, Any]:
 def _check(experiment: Experiment, request: Request) -> None:
     if request.scale not in SCALES:
         raise UsageError(f"there is no scale {request.scale!r}; {nearest(request.scale, SCALES)}")
-    for option in OPTIONS:
-        if getattr(request, option) is not None and option not in experiment.takes:
+    for option in _unused(experiment, request):
+        if option not in FOR_ALL:
             raise UsageError(f"{experiment.name} has no use for --{_typed(option)}: leave it out.")
     voted = request.study is not None  # its pictures are there already
     for folder in () if voted else FOLDERS:
         if folder in experiment.takes and getattr(request, folder) is None:
             raise UsageError(f"{experiment.name} needs a folder of {folder}: give --{folder} DIR.")
+
+
+def _unused(experiment: Experiment, request: Request) -> list[str]:
+    """What was given that the experiment does not understand."""
+    given = [option for option in OPTIONS if getattr(request, option) is not None]
+    return [option for option in given if option not in experiment.takes]
 
 
 def _record(experiment: Experiment, request: Request, answer: Report) -> dict[str, Any]:
