@@ -67,6 +67,29 @@ def _prototype(phi: NetworkLayer) -> Settings:
     )
 
 
+def _own_pooling(phi: NetworkLayer) -> Settings:
+    best = pi.settings_for(phi, "best")
+    return replace(best, stages=tuple(replace(stage, pooling="max") for stage in best.stages))
+
+
+def _momentum(rho: float) -> Callable[[NetworkLayer], Settings]:
+    def settings(phi: NetworkLayer) -> Settings:
+        best = pi.settings_for(phi, "best")
+        assert isinstance(best.step_rule, pi.NormalizedMomentum)
+        return replace(best, step_rule=replace(best.step_rule, rho=rho))
+
+    return settings
+
+
+def _pyramid(phi: NetworkLayer) -> Settings:
+    """The canvas and the step rule that suit HOG, for a network."""
+    return replace(
+        pi.settings_for(phi, "best"),
+        canvas=pi.PyramidCanvas(amplitude=1.0),
+        step_rule=pi.NormalizedMomentum(0.5, rho=0.95),
+    )
+
+
 def _adam(phi: NetworkLayer) -> Settings:
     return replace(pi.settings_for(phi, "best"), step_rule=pi.Adam(0.02))
 
@@ -106,6 +129,9 @@ METHODS: dict[str, Callable[[NetworkLayer], Settings]] = {
     "quick": _preset("quick"),
     "best with Adam": _adam,
     "best with L-BFGS": _lbfgs,
+    "best, max pooling's own derivative": _own_pooling,
+    "best, rho = 0.9": _momentum(0.9),
+    "best on a pyramid": _pyramid,
     "best, p = 1": _canvas(exponent=1.0),
     "best, p = 1.25": _canvas(exponent=1.25),
     "best, p = 2": _canvas(exponent=2.0),
