@@ -5,10 +5,13 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from threadpoolctl import threadpool_limits
 
 from preimage.experiments.catalogue import EXPERIMENTS
 from preimage.search.result import load_record
@@ -23,6 +26,16 @@ def words(real_photos, small_dictionary) -> tuple[Any, ...]:
         "reproduce", "table2", "--photos", real_photos, "--count", 1, "--iterations", 2,
         "--dictionary", small_dictionary, "--preset", "best", "--out", "out",
     )  # fmt: skip
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """One thread in this process too, however many the caller gives it: sums round by threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    with threadpool_limits(1):
+        yield
+    torch.set_num_threads(before)
 
 
 def test_list(run):
@@ -122,7 +135,7 @@ def timeless(report: Any) -> Any:
     return [{name: row[name] for name in row if name != "seconds"} for row in report["rows"]]
 
 
-def test_killed_while_it_saves_and_run_again(run, words):
+def test_killed_while_it_saves_and_run_again(run, one_thread, words):
     process = start(KILLED, *words)
     process.communicate(timeout=LATEST)
     assert process.returncode == -signal.SIGKILL
