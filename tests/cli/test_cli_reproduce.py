@@ -86,6 +86,20 @@ def test_wrong_use(fails, real_photos, small_dictionary):
     assert "file can't be written" in fails(1, *table, "--count", 1, "--out", "file")
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--layers", "nosuch"), "alexnet.torchvision has no layer 'nosuch'"),
+        (("--model", "nosuch"), "unknown model 'nosuch'"),
+        (("--preset", "nosuch", "--model", "efficientnet-lite0"), "there is no preset 'nosuch'"),
+    ],
+)
+def test_wrong_use_leaves_nothing(fails, real_photos, words, message):
+    figure6 = ("reproduce", "figure6", "--photos", real_photos, "--count", 1, "--out", "new/out")
+    assert message in fails(2, *figure6, *words)
+    assert list(Path.cwd().iterdir()) == []
+
+
 PROGRAM = "import sys\n{before}\nfrom preimage.cli.main import main\nsys.exit(main())"
 KILLED = """
 import os, signal
