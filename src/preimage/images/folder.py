@@ -55,8 +55,12 @@ MOST_NAMED = 5
 """Files that a message names; the rest are counted."""
 
 
-def files_in(folder: str | os.PathLike[str]) -> tuple[Path, ...]:
+def files_in(folder: str | os.PathLike[str], of: str = "photos") -> tuple[Path, ...]:
     """The files of a folder by name; hidden ones and folders within it are left out.
+
+    Args:
+        folder: where to look.
+        of: what the folder was expected to hold, for messages.
 
     Raises:
         PreimageError: if there is no such folder, or it holds no file.
@@ -72,11 +76,11 @@ def files_in(folder: str | os.PathLike[str]) -> tuple[Path, ...]:
     try:
         found = [path for path in place.iterdir() if path.is_file() and path.name[0] != "."]
     except NotADirectoryError:
-        raise PreimageError(f"{place}: expected a folder of photos, got a file.") from None
+        raise PreimageError(f"{place}: expected a folder of {of}, got a file.") from None
     except OSError as error:
-        raise PreimageError(f"{place}: expected a folder of photos ({reason(error)}).") from error
+        raise PreimageError(f"{place}: expected a folder of {of} ({reason(error)}).") from error
     if not found:
-        raise PreimageError(f"{place}: expected a folder of photos, got one without files.")
+        raise PreimageError(f"{place}: expected a folder of {of}, got one without files.")
     return tuple(sorted(found))
 
 
