@@ -164,7 +164,7 @@ def test_stats_as_words(run, photos):
         (("--label", "1000"), "channel 1000 is out of range"),
         (("--layer", "block05", "--label", "goose"), "this layer has no class scores"),
         (("--layer", "stem", "--objective", "1 -"), "can't be read"),
-        (("--channels", "1"), "needs a --layer"),
+        (("--channels", "1"), "needs a --layer; known: "),
         (("--model", "hog", "--channels", "1"), "has no channels to maximize"),
         (("--label", "goose", "--preset", "olahh"), "did you mean: olah"),
         (("--label", "goose", "--diversity", "1"), "at least 2 restarts"),

@@ -226,8 +226,10 @@ def check_layer(model: str, layer: str | None, **options: Any) -> str | None:
     if layer is not None and Target.of(layer).call in found.calls:
         return layer
     name = model if adapters.is_adapted(model) else models.resolve(model).name
-    asked = "needs a layer" if layer is None else f"has no layer {layer!r}"
-    raise UsageError(f"{name} {asked}; {nearest(layer or '', names)}")
+    asked = "needs a --layer" if layer is None else f"has no layer {layer!r}"
+    raise UsageError(
+        f"{name} {asked}; {nearest(layer or '', names)}\nAll of them: preimage layers {model}"
+    )
 
 
 @overload
