@@ -144,6 +144,20 @@ def test_stats_are_measured_once_and_used(run, photos):
     assert record["M"] == pytest.approx(measured["largest"][3])
 
 
+def test_what_is_no_photo_is_passed_over_and_named(run, photos):
+    (photos / "broken.png").write_bytes((photos / "photo0.png").read_bytes()[:200])
+    (photos / "notes.txt").write_text("no photo")
+    named = "preimage: 2 files were passed over: broken.png (the image is damaged"
+    for _ in ("measured", "read"):
+        answer = run("stats", "--layer", "stem", "--photos", photos, "--json")
+        assert (answer.code, answer.json["images"]) == (0, 2)
+        assert [file["name"] for file in answer.json["unusable"]] == ["broken.png", "notes.txt"]
+        assert answer.err.startswith(named)
+    answer = run("maximize", *STEM, "--photos", photos, "--channels", 3, "--json")
+    assert answer.code == 0
+    assert answer.err.startswith(named)
+
+
 def test_stats_as_words(run, photos):
     out = run("stats", "--layer", "stem", "--photos", photos).out
     assert "32 channels over 2 photos" in out
@@ -177,10 +191,14 @@ def test_wrong_use(fails, words, message):
 
 def test_folders_without_photos(fails, elsewhere):
     (elsewhere / "empty").mkdir()
+    (elsewhere / "broken").mkdir()
+    (elsewhere / "broken" / "x.png").write_bytes(b"no photo")
     for command in (("stats",), ("maximize", "--channels", 1)):
         words = (*command, "--layer", "stem", "--photos")
-        assert "holds no photos" in fails(1, *words, "empty")
-        assert "expected a folder of photos" in fails(1, *words, "nowhere")
+        assert "expected a folder of photos, got one without files" in fails(1, *words, "empty")
+        assert "expected a folder of photos (no such file" in fails(1, *words, "nowhere")
+        message = fails(1, *words, "broken")
+        assert message.startswith("preimage: broken: expected photos; 1 file was passed over: x.pn")
 
 
 def test_a_dead_channel_is_said(fails, elsewhere, monkeypatch):

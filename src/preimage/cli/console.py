@@ -16,6 +16,7 @@ from preimage.files import printable
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
+    from preimage.images.folder import Unusable
     from preimage.search import Result, Snapshot
 
 ENERGY_EVERY = 10
@@ -37,6 +38,14 @@ def print_records(records: Sequence[Record]) -> None:
 def note(text: str) -> None:
     """A remark on standard error."""
     click.echo(f"preimage: {text}", err=True)
+
+
+def note_passed_over(files: Sequence[Unusable]) -> None:
+    """Name what was no photo in a folder of them, on standard error."""
+    from preimage.images.folder import passed_over
+
+    if (text := passed_over(files)) is not None:
+        note(text)
 
 
 class Bar:

@@ -74,8 +74,7 @@ def train(
         raise UsageError(f"--count {count}: {photos} has {len(files)} files.")
     found = usable(files[-count:] if count else files, least_side=training.least_side(cell))
     training.check_photos(photos, found)
-    if found.note:
-        console.note(found.note)
+    console.note_passed_over(found.unusable)
     with console.advancing("dictionary", training.steps(atoms)) as advance:
         learned = training.train(found.paths, cell=cell, atoms=atoms, seed=seed, progress=advance)
     place.absolute().parent.mkdir(parents=True, exist_ok=True)

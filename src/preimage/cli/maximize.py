@@ -178,16 +178,20 @@ def maximize(
     check_places(None if resume else out, movie, overwrite)
 
     from preimage.recipes import maximize as search
-    from preimage.recipes.maxima import measure
+    from preimage.recipes.maxima import measure, photos_of
     from preimage.recipes.maximization import BATCH
     from preimage.representations import representation
     from preimage.search.result import save_all
 
+    if photos is not None:
+        photos_of(photos, 1)  # a folder without any is refused before weights are fetched
     phi = representation(model, layer, **taken).to(options.chosen_device(device))
     wanted = _objectives(channels, position, labels, objective, direction)
     if movie is not None and len(wanted) * restarts > BATCH and layout == "batch":
         raise UsageError(f"--movie shows at most {BATCH} images at once; choose fewer channels.")
     maxima = None if photos is None else measure(phi, photos)
+    if maxima is not None:
+        console.note_passed_over(maxima.unusable)
     chosen: dict[str, Any] = {
         "maxima": maxima,
         "layout": layout,

@@ -42,17 +42,18 @@ def stats(
     Example:
       preimage stats --model alexnet --layer conv5 --photos photos
     """
-    from preimage.recipes.maxima import measure, photos_in
+    from preimage.recipes.maxima import measure, photos_of
     from preimage.representations import representation
     from preimage.representations.catalogue import hand_crafted
 
     if hand_crafted(model) is not None:
         raise UsageError(f"{model} has no channels to maximize one by one: choose a network.")
     layer, taken = options.check_model(model, layer, None, input, weights=weights)
-    options.check_photos(photos_in(photos)[:1])
+    photos_of(photos, 1)  # a folder without any is refused before weights are fetched
     phi = representation(model, layer, **taken).to(options.chosen_device(device))
     with _counting(phi.name) as watch:
         maxima = measure(phi, photos, watch)
+    console.note_passed_over(maxima.unusable)
     if as_json:
         console.print_json(asdict(maxima))
         return

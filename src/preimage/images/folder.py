@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,18 +41,26 @@ class Photos:
 
     @property
     def note(self) -> str | None:
-        """The files passed over, counted and named, as one line; None where there are none."""
-        if not self.unusable:
-            return None
-        named = [f"{printable(file.name)} ({file.why})" for file in self.unusable[:MOST_NAMED]]
-        more = ", ..." if len(self.unusable) > MOST_NAMED else ""
-        count = len(self.unusable)
-        files = "1 file was" if count == 1 else f"{count} files were"
-        return f"{files} passed over: {', '.join(named)}{more}"
+        """As `passed_over` has it."""
+        return passed_over(self.unusable)
 
 
 MOST_NAMED = 5
 """Files that a message names; the rest are counted."""
+
+
+def passed_over(unusable: Sequence[Unusable]) -> str | None:
+    """Files passed over, counted and named, as one line; None where there are none.
+
+    >>> passed_over([Unusable("notes.txt", "no image")])
+    '1 file was passed over: notes.txt (no image)'
+    """
+    if not unusable:
+        return None
+    named = [f"{printable(file.name)} ({file.why})" for file in unusable[:MOST_NAMED]]
+    more = ", ..." if len(unusable) > MOST_NAMED else ""
+    files = "1 file was" if len(unusable) == 1 else f"{len(unusable)} files were"
+    return f"{files} passed over: {', '.join(named)}{more}"
 
 
 def files_in(folder: str | os.PathLike[str], of: str = "photos") -> tuple[Path, ...]:
