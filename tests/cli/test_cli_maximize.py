@@ -63,6 +63,12 @@ def test_a_class_needs_no_layer(run):
     assert record["class"]["index"] == 99
 
 
+def test_a_class_that_is_named_twice_is_searched_once(run):
+    named = ("--label", "goose", "--label", "GOOSE", "--label", 99, "--label", "cheeseb")
+    results = run("maximize", *named, "--iterations", 1, "--json").json["results"]
+    assert [record["class"]["label"] for record in results] == ["goose", "cheeseburger"]
+
+
 @pytest.mark.parametrize(
     ("words", "objective"),
     [
