@@ -127,8 +127,10 @@ def test_an_interrupted_run_says_where_its_results_are(run, monkeypatch):
 
 
 def test_the_time_on_a_shared_canvas_is_the_sum_of_shares(run):
-    answer = run("maximize", *STEM, "--channels", "0:3", "--layout", "canvas")
-    assert re.search(r"\n[0-9.]+ s, 2 iterations each, cpu for all of them", answer.out)
+    words = ("maximize", "--layer", "stem", "--channels", "0:3", "--layout", "canvas")
+    for iterations, told in ((1, "1 iteration"), (2, "2 iterations")):
+        answer = run(*words, "--iterations", iterations)
+        assert re.search(rf"\n[0-9.]+ s, {told} each, cpu for all of them", answer.out)
 
 
 def test_going_on_needs_a_folder(fails):
@@ -167,6 +169,8 @@ def test_what_is_no_photo_is_passed_over_and_named(run, photos):
 def test_stats_as_words(run, photos):
     out = run("stats", "--layer", "stem", "--photos", photos).out
     assert "32 channels over 2 photos" in out
+    (photos / "photo1.png").unlink()
+    assert "32 channels over 1 photo\n" in run("stats", "--layer", "stem", "--photos", photos).out
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from preimage.errors import counted
 from preimage.files import printable
 
 if TYPE_CHECKING:
@@ -175,10 +176,8 @@ def _seconds(record: Record) -> str:
     if not record["iterations"]:
         return f"{record['seconds']:.1f} s, {record['device']}"
     each = 1000 * record["seconds_per_iteration"]
-    return (
-        f"{record['seconds']:.1f} s, {record['iterations']} iterations of {each:.0f} ms, "
-        f"{record['device']}"
-    )
+    iterations = counted(record["iterations"], "iteration")
+    return f"{record['seconds']:.1f} s, {iterations} of {each:.0f} ms, {record['device']}"
 
 
 def _seconds_of_all(records: Sequence[Record]) -> str:
@@ -192,4 +191,4 @@ def _seconds_of_all(records: Sequence[Record]) -> str:
     if len(runs) == 1:
         return _seconds(records[0])
     seconds, record = sum(seconds for seconds, _ in runs), records[0]
-    return f"{seconds:.1f} s, {record['iterations']} iterations each, {record['device']}"
+    return f"{seconds:.1f} s, {counted(record['iterations'], 'iteration')} each, {record['device']}"

@@ -10,7 +10,7 @@ import click
 
 from preimage.cli import console, options
 from preimage.cli.invert import check_places, write_film
-from preimage.errors import UsageError
+from preimage.errors import UsageError, counted
 from preimage.files import printable
 
 if TYPE_CHECKING:
@@ -295,7 +295,7 @@ def _print_resumed(records: list[dict[str, Any]], out: Path, as_json: bool) -> N
         return
     above = sum(record["ratio"] > 1 for record in records)
     click.echo(f"results: {printable(out)}")
-    click.echo(f"{above} of {len(records)} activations above the largest on photos")
+    click.echo(f"{above} of {counted(len(records), 'activation')} above the largest on photos")
 
 
 def _recorder(phi: Representation, layout: str) -> Recorder:

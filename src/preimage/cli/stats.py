@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from preimage.cli import console, options
-from preimage.errors import UsageError
+from preimage.errors import UsageError, counted
 
 
 @click.command(cls=options.Heavy, short_help="Measure the largest activations over photos.")
@@ -59,7 +59,8 @@ def stats(
         return
     ranked = sorted(maxima.largest)
     dead = sum(value == 0 for value in ranked)
-    click.echo(f"{phi.name}: {len(ranked)} channels over {maxima.images} photos")
+    photos_seen = counted(maxima.images, "photo")
+    click.echo(f"{phi.name}: {counted(len(ranked), 'channel')} over {photos_seen}")
     middle = ranked[len(ranked) // 2]
     click.echo(f"largest activation: {ranked[0]:.4g} to {ranked[-1]:.4g}, median {middle:.4g}")
     if dead:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from preimage.errors import PreimageError
+from preimage.errors import PreimageError, counted
 from preimage.files import printable, reason
 from preimage.images.photo import load_photo
 
@@ -59,8 +59,8 @@ def passed_over(unusable: Sequence[Unusable]) -> str | None:
         return None
     named = [f"{printable(file.name)} ({file.why})" for file in unusable[:MOST_NAMED]]
     more = ", ..." if len(unusable) > MOST_NAMED else ""
-    files = "1 file was" if len(unusable) == 1 else f"{len(unusable)} files were"
-    return f"{files} passed over: {', '.join(named)}{more}"
+    were = "was" if len(unusable) == 1 else "were"
+    return f"{counted(len(unusable), 'file')} {were} passed over: {', '.join(named)}{more}"
 
 
 def files_in(folder: str | os.PathLike[str], of: str = "photos") -> tuple[Path, ...]:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from preimage.energy import Apart, Energy, InnerProduct
 from preimage.energy.losses import Loss, inner_product
-from preimage.errors import PreimageError, UsageError
+from preimage.errors import PreimageError, UsageError, counted
 from preimage.recipes.inversion import code_shape
 from preimage.recipes.maxima import Maxima, known_maxima
 from preimage.recipes.maximization_presets import maximization_settings_for
@@ -166,14 +166,13 @@ class Goal:
         weights = objective.weights(shape)
         if len(maxima.largest) != shape[0]:
             raise PreimageError(
-                f"these maxima are of {len(maxima.largest)} channels, {representation.name} has "
-                f"{shape[0]}: measure them for this layer."
+                f"these maxima are of {counted(len(maxima.largest), 'channel')}, "
+                f"{representation.name} has {shape[0]}: measure them for this layer."
             )
         M, warnings = maxima.bound(weights), []
         if maxima.source != "photos":
             warnings.append(
-                f"M is an estimate over {maxima.images} {IMAGES[maxima.source]}; measure it with "
-                "preimage stats"
+                f"M is an estimate over {images_of(maxima)}; measure it with preimage stats"
             )
         if M < 0:
             M = max(1e-6, float(np.median(np.abs(maxima.largest))))
@@ -198,7 +197,7 @@ def goals_of(
     if dead:
         more = f" and {len(dead) - NAMED} more" if len(dead) > NAMED else ""
         named = f"{', '.join(dead[:NAMED])}{more} of {representation.name}"
-        where = f"{maxima.images} {IMAGES[maxima.source]}"
+        where = images_of(maxima)
         if len(dead) == 1:
             raise PreimageError(
                 f"{named} is dead: its largest activation over {where} is 0 (M of Eq. 9). "
@@ -214,8 +213,19 @@ def goals_of(
 NAMED = 20
 """Dead channels that a message names; `preimage stats --json` has them all."""
 
-IMAGES = {"photos": "photos", "estimate": "images of noise with the spectrum of photos"}
-"""What the images of `Maxima` were, by its `source`."""
+IMAGES = {
+    "photos": ("photo", "photos"),
+    "estimate": (
+        "image of noise with the spectrum of photos",
+        "images of noise with the spectrum of photos",
+    ),
+}
+"""What the images of `Maxima` were, by its `source`: one of them, and several."""
+
+
+def images_of(maxima: Maxima) -> str:
+    """What the maxima were measured on, in words."""
+    return counted(maxima.images, *IMAGES[maxima.source])
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from preimage.errors import PreimageError, UsageError, nearest
+from preimage.errors import PreimageError, UsageError, counted, nearest
 
 Shape = Sequence[int]
 
@@ -101,7 +101,7 @@ class Channel(Objective):
         if not all(0 <= at < extent for at, extent in zip(self.position, extents, strict=True)):
             raise UsageError(
                 f"position {','.join(map(str, self.position))} is out of range: this layer has "
-                f"{extents[0]} rows and {extents[1]} columns, counted from 0."
+                f"{counted(extents[0], 'row')} and {counted(extents[1], 'column')}, counted from 0."
             )
         return self.position
 
