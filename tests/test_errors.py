@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from preimage.errors import PreimageError, UsageError, nearest, one_line
+from preimage.errors import PreimageError, UsageError, counted, nearest, one_line
 
 
 def test_exit_codes() -> None:
@@ -24,6 +24,20 @@ def test_exit_codes() -> None:
 )
 def test_nearest_names(typed: str, said: str) -> None:
     assert nearest(typed, ["alexnet", "vgg16", "HOG"]) == said
+
+
+@pytest.mark.parametrize(
+    ("count", "words", "said"),
+    [
+        (1, ("photo",), "1 photo"),
+        (2, ("photo",), "2 photos"),
+        (0, ("photo",), "0 photos"),
+        (1, ("class", "classes"), "1 class"),
+        ("no", ("class", "classes"), "no classes"),
+    ],
+)
+def test_numbers_with_their_nouns(count: object, words: tuple[str, ...], said: str) -> None:
+    assert counted(count, *words) == said
 
 
 def test_long_lists_are_cut() -> None:

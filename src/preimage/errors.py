@@ -47,6 +47,20 @@ def one_line(text: object, limit: int = 120) -> str:
     return "".join(letter if letter.isprintable() else "?" for letter in line)
 
 
+def counted(count: object, one: str, several: str | None = None) -> str:
+    """A number with its noun.
+
+    Args:
+        count: a whole number.
+        one: the noun for one thing.
+        several: for any other number of them; ``one`` with an s if not said.
+
+    >>> counted(1, "photo"), counted(2, "photo"), counted(0, "class", "classes")
+    ('1 photo', '2 photos', '0 classes')
+    """
+    return f"{count} {one if count == 1 else several or one + 's'}"
+
+
 def nearest(name: str, known: Iterable[str], n: int = 5) -> str:
     """The names most like a mistyped one, as the end of an "unknown X" message.
 

@@ -84,7 +84,9 @@ def test_folders_that_nothing_can_be_learned_from(run, fails, real_photos):
     assert "photos: expected photos to learn from; 2 files were passed over: notes.txt (" in message
     assert "small.png (300x39 pixels, less than 40)" in message
     (folder / "coffee.png").write_bytes((real_photos / "coffee.png").read_bytes())
-    assert "512 atoms need 2048 blocks" in fails(1, *train, "--count", 3)
+    assert "expected 2048 blocks with contrast to learn 512 atoms from" in fails(
+        1, *train, "--count", 3
+    )
     assert "has 3 files" in fails(2, *train, "--count", 4)
     assert "--cell 51 or less" in fails(2, *train, "--cell", 100)
     answer = run(*train, "--atoms", 8)

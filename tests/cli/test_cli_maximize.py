@@ -63,6 +63,12 @@ def test_a_class_needs_no_layer(run):
     assert record["class"]["index"] == 99
 
 
+def test_a_class_that_is_named_twice_is_searched_once(run):
+    named = ("--label", "goose", "--label", "GOOSE", "--label", 99, "--label", "cheeseb")
+    results = run("maximize", *named, "--iterations", 1, "--json").json["results"]
+    assert [record["class"]["label"] for record in results] == ["goose", "cheeseburger"]
+
+
 @pytest.mark.parametrize(
     ("words", "objective"),
     [
@@ -121,8 +127,10 @@ def test_an_interrupted_run_says_where_its_results_are(run, monkeypatch):
 
 
 def test_the_time_on_a_shared_canvas_is_the_sum_of_shares(run):
-    answer = run("maximize", *STEM, "--channels", "0:3", "--layout", "canvas")
-    assert re.search(r"\n[0-9.]+ s, 2 iterations each, cpu for all of them", answer.out)
+    words = ("maximize", "--layer", "stem", "--channels", "0:3", "--layout", "canvas")
+    for iterations, told in ((1, "1 iteration"), (2, "2 iterations")):
+        answer = run(*words, "--iterations", iterations)
+        assert re.search(rf"\n[0-9.]+ s, {told} each, cpu for all of them", answer.out)
 
 
 def test_going_on_needs_a_folder(fails):
@@ -144,9 +152,25 @@ def test_stats_are_measured_once_and_used(run, photos):
     assert record["M"] == pytest.approx(measured["largest"][3])
 
 
+def test_what_is_no_photo_is_passed_over_and_named(run, photos):
+    (photos / "broken.png").write_bytes((photos / "photo0.png").read_bytes()[:200])
+    (photos / "notes.txt").write_text("no photo")
+    named = "preimage: 2 files were passed over: broken.png (the image is damaged"
+    for _ in ("measured", "read"):
+        answer = run("stats", "--layer", "stem", "--photos", photos, "--json")
+        assert (answer.code, answer.json["images"]) == (0, 2)
+        assert [file["name"] for file in answer.json["unusable"]] == ["broken.png", "notes.txt"]
+        assert answer.err.startswith(named)
+    answer = run("maximize", *STEM, "--photos", photos, "--channels", 3, "--json")
+    assert answer.code == 0
+    assert answer.err.startswith(named)
+
+
 def test_stats_as_words(run, photos):
     out = run("stats", "--layer", "stem", "--photos", photos).out
     assert "32 channels over 2 photos" in out
+    (photos / "photo1.png").unlink()
+    assert "32 channels over 1 photo\n" in run("stats", "--layer", "stem", "--photos", photos).out
 
 
 @pytest.mark.parametrize(
@@ -164,7 +188,7 @@ def test_stats_as_words(run, photos):
         (("--label", "1000"), "channel 1000 is out of range"),
         (("--layer", "block05", "--label", "goose"), "this layer has no class scores"),
         (("--layer", "stem", "--objective", "1 -"), "can't be read"),
-        (("--channels", "1"), "needs a --layer"),
+        (("--channels", "1"), "needs a --layer; known: "),
         (("--model", "hog", "--channels", "1"), "has no channels to maximize"),
         (("--label", "goose", "--preset", "olahh"), "did you mean: olah"),
         (("--label", "goose", "--diversity", "1"), "at least 2 restarts"),
@@ -177,10 +201,14 @@ def test_wrong_use(fails, words, message):
 
 def test_folders_without_photos(fails, elsewhere):
     (elsewhere / "empty").mkdir()
+    (elsewhere / "broken").mkdir()
+    (elsewhere / "broken" / "x.png").write_bytes(b"no photo")
     for command in (("stats",), ("maximize", "--channels", 1)):
         words = (*command, "--layer", "stem", "--photos")
-        assert "holds no photos" in fails(1, *words, "empty")
-        assert "expected a folder of photos" in fails(1, *words, "nowhere")
+        assert "expected a folder of photos, got one without files" in fails(1, *words, "empty")
+        assert "expected a folder of photos (no such file" in fails(1, *words, "nowhere")
+        message = fails(1, *words, "broken")
+        assert message.startswith("preimage: broken: expected photos; 1 file was passed over: x.pn")
 
 
 def test_a_dead_channel_is_said(fails, elsewhere, monkeypatch):

@@ -78,6 +78,13 @@ def test_exit_codes_reach_the_shell(photo):
     assert err.startswith("preimage: efficientnet-lite0 has no layer 'no-such'")
 
 
+def test_python_m_preimage_is_the_command():
+    words = [sys.executable, "-m", "preimage", "invert", "no-such.jpg", "--layer", "no-such"]
+    answer = subprocess.run(words, capture_output=True, text=True, timeout=LATEST, check=False)
+    assert (answer.returncode, answer.stdout) == (2, "")
+    assert answer.stderr.startswith("preimage: efficientnet-lite0 has no layer 'no-such'")
+
+
 def test_no_progress_bar_where_nobody_watches(photo):
     process = start("invert", photo, "--layer", "stem", "--iterations", 2, "--json")
     out, err = process.communicate(timeout=LATEST)

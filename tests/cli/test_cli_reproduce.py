@@ -5,10 +5,13 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from threadpoolctl import threadpool_limits
 
 from preimage.experiments.catalogue import EXPERIMENTS
 from preimage.search.result import load_record
@@ -23,6 +26,16 @@ def words(real_photos, small_dictionary) -> tuple[Any, ...]:
         "reproduce", "table2", "--photos", real_photos, "--count", 1, "--iterations", 2,
         "--dictionary", small_dictionary, "--preset", "best", "--out", "out",
     )  # fmt: skip
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """One thread in this process too, however many the caller gives it: sums round by threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    with threadpool_limits(1):
+        yield
+    torch.set_num_threads(before)
 
 
 def test_list(run):
@@ -71,6 +84,20 @@ def test_wrong_use(fails, real_photos, small_dictionary):
     assert "no such file" in fails(1, "reproduce", "table2", "--photos", "nowhere")
     Path("file").touch()
     assert "file can't be written" in fails(1, *table, "--count", 1, "--out", "file")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--layers", "nosuch"), "alexnet.torchvision has no layer 'nosuch'"),
+        (("--model", "nosuch"), "unknown model 'nosuch'"),
+        (("--preset", "nosuch", "--model", "efficientnet-lite0"), "there is no preset 'nosuch'"),
+    ],
+)
+def test_wrong_use_leaves_nothing(fails, real_photos, words, message):
+    figure6 = ("reproduce", "figure6", "--photos", real_photos, "--count", 1, "--out", "new/out")
+    assert message in fails(2, *figure6, *words)
+    assert list(Path.cwd().iterdir()) == []
 
 
 PROGRAM = "import sys\n{before}\nfrom preimage.cli.main import main\nsys.exit(main())"
@@ -122,7 +149,7 @@ def timeless(report: Any) -> Any:
     return [{name: row[name] for name in row if name != "seconds"} for row in report["rows"]]
 
 
-def test_killed_while_it_saves_and_run_again(run, words):
+def test_killed_while_it_saves_and_run_again(run, one_thread, words):
     process = start(KILLED, *words)
     process.communicate(timeout=LATEST)
     assert process.returncode == -signal.SIGKILL

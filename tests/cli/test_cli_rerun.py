@@ -110,8 +110,9 @@ def test_what_differs_is_named(run, saved):
 def test_damaged_records_are_refused(fails, saved, changes):
     edit(saved, **changes)
     message = fails(1, "rerun", saved)
-    assert message.startswith("preimage: saved")
-    assert message.count("\n") == 1
+    first, *more = message.splitlines()
+    assert first.startswith("preimage: saved")
+    assert more in ([], ["All of them: preimage layers efficientnet-lite0"])
 
 
 @pytest.mark.parametrize(

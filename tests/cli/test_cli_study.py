@@ -67,7 +67,7 @@ def test_votes_counts_by_layer_and_by_subject(run, runs):
     assert [s["counted"] for s in told["subjects"]] == [6, 0]
     assert told["subjects"][0]["left"] == 1.0
     shown = run("study", "votes", "study").out
-    assert "14 votes of 2 subjects; 6 count" in shown
+    assert "14 votes of 2 subjects; 6 counted: all but" in shown
     assert "00000000000000bb" in shown
 
 
@@ -84,7 +84,7 @@ def test_votes_draws_a_figure(run, fails, runs):
 
 def test_votes_of_a_study_that_was_never_served(run, runs):
     run("study", "make", *runs, "--out", "study")
-    assert run("study", "votes", "study").out.startswith("0 votes of 0 subjects; 0 count")
+    assert run("study", "votes", "study").out.startswith("0 votes of 0 subjects; 0 counted")
 
 
 def test_a_subject_planted_in_the_file_reaches_no_terminal_as_it_is(run, runs):

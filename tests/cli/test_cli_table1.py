@@ -30,4 +30,4 @@ def test_a_mismatch_is_an_error(run, monkeypatch):
     answer = run("table1")
     assert answer.code == 1
     assert "differs" in answer.out
-    assert "1 rows of Table 1 differ" in answer.err
+    assert "Table 1 differs from the paper's in 1 row." in answer.err

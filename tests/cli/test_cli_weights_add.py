@@ -63,7 +63,7 @@ def test_wrong_use(fails, net):
     assert "of the catalogue" in fails(2, *add, net, "--name", "alexnet")
     assert "expected numbers with commas" in fails(2, *add, net, "--name", "x", "--mean", "red")
     assert "other than 0" in fails(2, *add, net, "--name", "x", "--std", "0")
-    assert "expected 1 or 3 numbers" in fails(2, *add, net, "--name", "x", "--std", "1,2")
+    assert "expected one number, or one for" in fails(2, *add, net, "--name", "x", "--std", "1,2")
 
 
 def test_bad_files(fails, net, elsewhere):

@@ -59,11 +59,28 @@ def test_unknown_model_names_the_nearest(fails, photo, command):
     assert "did you mean: alexnet" in message
 
 
-@pytest.mark.parametrize("command", ["invert", "encode"])
-def test_unknown_layer_names_the_nearest(fails, photo, command):
-    message = fails(2, command, photo, "--model", "alexnet", "--layer", "rellu3", "--out", "o")
-    assert "did you mean: relu3" in message
-    assert "preimage layers alexnet" in message
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("invert", "photo.png", "--layer"),
+        ("encode", "photo.png", "--out", "o", "--layer"),
+        ("maximize", "--channels", 1, "--layer"),
+        ("caricature", "photo.png", "--layer"),
+        ("texture", "photo.png", "--layers"),
+        ("style", "photo.png", "photo.png", "--layers"),
+        ("style", "photo.png", "photo.png", "--content-layer"),
+        ("dream", "photo.png", "--layers"),
+        ("stats", "--photos", ".", "--layer"),
+        ("bench", "--layers"),
+        ("reproduce", "figure6", "--photos", ".", "--count", 1, "--out", "o", "--layers"),
+    ],
+)
+def test_unknown_layer_names_the_nearest_and_where_all_are_listed(fails, photo, words):
+    photo.rename("photo.png")
+    message = fails(2, *words, "rellu3", "--model", "alexnet")
+    nearest, everything = message.splitlines()
+    assert "has no layer 'rellu3'; did you mean: relu3" in nearest
+    assert everything == "All of them: preimage layers alexnet"
 
 
 def test_layers_of_an_unknown_model(fails):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import preimage
-from preimage.errors import PreimageError
+from preimage.errors import PreimageError, UsageError
 from preimage.experiments import cases as module
 from preimage.experiments.cases import Case, CaseStore, Inversion, batch_for
 from preimage.experiments.photos import PhotoTarget, first_photos
@@ -153,6 +153,27 @@ def test_what_a_killed_run_has_left_is_cleared_away(tmp_path):
     (left / "image.png").touch()
     with CaseStore(tmp_path / "out").locked():
         assert not left.exists()
+
+
+def fails_after(store: CaseStore, *cases: Case) -> None:
+    with store.locked():
+        store.finish(cases, "toy")
+        raise UsageError("no such layer")
+
+
+def test_a_failure_before_the_first_case_leaves_no_folder(targets, tmp_path):
+    with pytest.raises(UsageError):
+        fails_after(CaseStore(tmp_path / "deep" / "out"))
+    assert not (tmp_path / "deep").exists()
+    (tmp_path / "there").mkdir()
+    store, done = CaseStore(tmp_path / "there"), Case(inversion(), targets[0])
+    with pytest.raises(UsageError):
+        fails_after(store)
+    assert list(store.out.iterdir()) == []
+    for cases in ((done,), ()):
+        with pytest.raises(UsageError):
+            fails_after(store, *cases)
+        assert store.has(done)
 
 
 def test_an_output_that_cannot_be_written(tmp_path):

@@ -76,8 +76,14 @@ def test_figure15_takes_the_papers_components(tmp_path):
         rows_of("figure15", tmp_path / "out", detectors=folder, preset="quick")
     empty = tmp_path / "empty"
     empty.mkdir()
+    expected = "expected a folder of voc-release5's detectors"
+    with pytest.raises(PreimageError, match=f"{expected}, got one without files"):
+        rows_of("figure15", tmp_path / "out", detectors=empty)
+    (empty / "notes.txt").touch()
     with pytest.raises(PreimageError, match=r"expected detectors of voc-release5, .* found none"):
         rows_of("figure15", tmp_path / "out", detectors=empty)
+    with pytest.raises(PreimageError, match=rf"nowhere: {expected} \(no such file or directory\)"):
+        rows_of("figure15", tmp_path / "out", detectors=tmp_path / "nowhere")
 
 
 def test_figure16_shares_a_canvas_where_cells_see_little(tmp_path):

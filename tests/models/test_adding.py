@@ -151,7 +151,7 @@ def test_what_was_asked_for_goes_before_what_the_file_says(tmp_path: Path) -> No
     done = add(saved(tmp_path, side=None), "mine", mean=[1, 2, 3], std=[50], input_size=SIDE)
     model = done.model
     assert (model.mean, model.std, model.architecture.input_size) == ((1, 2, 3), (50,) * 3, SIDE)
-    with pytest.raises(UsageError, match="--mean: expected 1 or 3 numbers, got 2"):
+    with pytest.raises(UsageError, match="--mean: expected one number, or one for each of 3"):
         add(saved(tmp_path), "other", mean=[1, 2])
 
 

@@ -51,6 +51,17 @@ def test_a_second_call_reads_what_the_first_has_kept(photos: Path) -> None:
     assert known_maxima(phi) == first
 
 
+def test_what_is_no_photo_is_passed_over_and_named(photos: Path) -> None:
+    phi = small_layer(weights=WEIGHTS)
+    first = measure(phi, photos)
+    (photos / "broken.png").write_bytes((photos / "photo0.png").read_bytes()[:200])
+    measured = measure(phi, photos)
+    assert (measured.images, measured.largest) == (3, first.largest)
+    assert [file.name for file in measured.unusable] == ["broken.png", "notes.txt"]
+    assert "damaged or cut short" in measured.unusable[0].why
+    assert measure(phi, photos) == measured
+
+
 def test_other_photos_or_other_weights_are_measured_anew(photos: Path) -> None:
     phi = small_layer(weights=WEIGHTS)
     first = measure(phi, photos)
@@ -79,7 +90,10 @@ def test_without_photos_they_are_estimated_the_same_every_time() -> None:
 
 def test_a_folder_without_photos_is_refused(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    with pytest.raises(PreimageError, match=r"empty holds no photos \(\.jpg"):
+    with pytest.raises(PreimageError, match="expected a folder of photos, got one without files"):
+        measure(small_layer(), tmp_path / "empty")
+    (tmp_path / "empty" / "notes.txt").write_text("no photo")
+    with pytest.raises(PreimageError, match=r"empty: expected photos; 1 file was passed over: not"):
         measure(small_layer(), tmp_path / "empty")
     with pytest.raises(PreimageError, match="expected a folder of photos"):
         measure(small_layer(), tmp_path / "nowhere")

@@ -39,9 +39,18 @@ def test_what_cannot_be_read_is_refused_with_an_example(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "index"), [("goose", 0), ("Black Swan", 1), ("swan", 1), ("crane", 4), ("bird", 5)]
+    ("name", "index"),
+    [
+        ("goose", 0),
+        ("Black Swan", 1),
+        ("swan", 1),
+        ("crane", 4),
+        ("bird", 5),
+        ("swa", 1),
+        ("ter sn", 2),
+    ],
 )
-def test_a_class_is_found_by_its_name_or_a_word_that_only_it_has(name: str, index: int) -> None:
+def test_a_class_is_found_by_its_name_or_a_part_that_only_it_has(name: str, index: int) -> None:
     assert find_class(name, LABELS) == index
 
 
@@ -50,6 +59,12 @@ def test_unknown_classes_list_the_nearest_and_ambiguous_ones_are_named() -> None
         find_class("gose", LABELS)
     with pytest.raises(UsageError, match=r"may be water snake \(2\), green snake \(3\): give"):
         find_class("snake", LABELS)
+    with pytest.raises(UsageError, match=r"'sna' may be water snake \(2\), green snake \(3\)"):
+        find_class("sna", LABELS)
+    with pytest.raises(UsageError, match="no class ''; known: goose"):
+        find_class("", LABELS)
+    with pytest.raises(UsageError, match=r"no class 'go\.se'"):
+        find_class("go.se", LABELS)
 
 
 def test_labels_become_channels_where_there_are_class_scores() -> None:

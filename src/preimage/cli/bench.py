@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from preimage.cli import console, options
+from preimage.errors import counted
 
 
 @click.command(cls=options.Heavy, short_help="Measure what an iteration costs.")
@@ -60,7 +61,8 @@ def bench(
     if as_json:
         console.print_json(measured)
         return
-    click.echo(f"{canvas} canvas, batch 1, {measured['device']}, {measured['threads']} threads")
+    threads = counted(measured["threads"], "thread")
+    click.echo(f"{canvas} canvas, batch 1, {measured['device']}, {threads}")
     rows = [
         (t.layer or t.model, f"{t.floor_ms:.2f}", f"{t.iteration_ms:.2f}", f"{t.ratio:.3f}")
         for t in timings

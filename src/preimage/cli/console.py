@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from preimage.errors import counted
 from preimage.files import printable
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
+    from preimage.images.folder import Unusable
     from preimage.search import Result, Snapshot
 
 ENERGY_EVERY = 10
@@ -37,6 +39,14 @@ def print_records(records: Sequence[Record]) -> None:
 def note(text: str) -> None:
     """A remark on standard error."""
     click.echo(f"preimage: {text}", err=True)
+
+
+def note_passed_over(files: Sequence[Unusable]) -> None:
+    """Name what was no photo in a folder of them, on standard error."""
+    from preimage.images.folder import passed_over
+
+    if (text := passed_over(files)) is not None:
+        note(text)
 
 
 class Bar:
@@ -166,10 +176,8 @@ def _seconds(record: Record) -> str:
     if not record["iterations"]:
         return f"{record['seconds']:.1f} s, {record['device']}"
     each = 1000 * record["seconds_per_iteration"]
-    return (
-        f"{record['seconds']:.1f} s, {record['iterations']} iterations of {each:.0f} ms, "
-        f"{record['device']}"
-    )
+    iterations = counted(record["iterations"], "iteration")
+    return f"{record['seconds']:.1f} s, {iterations} of {each:.0f} ms, {record['device']}"
 
 
 def _seconds_of_all(records: Sequence[Record]) -> str:
@@ -183,4 +191,4 @@ def _seconds_of_all(records: Sequence[Record]) -> str:
     if len(runs) == 1:
         return _seconds(records[0])
     seconds, record = sum(seconds for seconds, _ in runs), records[0]
-    return f"{seconds:.1f} s, {record['iterations']} iterations each, {record['device']}"
+    return f"{seconds:.1f} s, {counted(record['iterations'], 'iteration')} each, {record['device']}"

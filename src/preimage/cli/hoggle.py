@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from preimage.cli import console, options
-from preimage.errors import UsageError
+from preimage.errors import UsageError, counted
 
 
 @click.group(no_args_is_help=False, short_help="HOGgle, the other way to invert HOG.")
@@ -71,11 +71,10 @@ def train(
     place = dictionary_path(cell) if out is None else out
     files = files_in(photos)
     if count is not None and count > len(files):
-        raise UsageError(f"--count {count}: {photos} has {len(files)} files.")
+        raise UsageError(f"--count {count}: {photos} has {counted(len(files), 'file')}.")
     found = usable(files[-count:] if count else files, least_side=training.least_side(cell))
     training.check_photos(photos, found)
-    if found.note:
-        console.note(found.note)
+    console.note_passed_over(found.unusable)
     with console.advancing("dictionary", training.steps(atoms)) as advance:
         learned = training.train(found.paths, cell=cell, atoms=atoms, seed=seed, progress=advance)
     place.absolute().parent.mkdir(parents=True, exist_ok=True)
@@ -86,6 +85,7 @@ def train(
         return
     header = learned.header
     click.echo(
-        f"{printable(place)}: {header.atoms} atoms for cells of {cell} pixels, learned from "
-        f"{header.blocks} blocks of {header.photos} photos"
+        f"{printable(place)}: {counted(header.atoms, 'atom')} for cells of "
+        f"{counted(cell, 'pixel')}, learned from {counted(header.blocks, 'block')} of "
+        f"{counted(header.photos, 'photo')}"
     )

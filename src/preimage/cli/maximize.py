@@ -10,7 +10,7 @@ import click
 
 from preimage.cli import console, options
 from preimage.cli.invert import check_places, write_film
-from preimage.errors import UsageError
+from preimage.errors import UsageError, counted
 from preimage.files import printable
 
 if TYPE_CHECKING:
@@ -72,7 +72,8 @@ def position_pair(
     "labels",
     metavar="NAME",
     multiple=True,
-    help="A class by its name or number; may be given several times.",
+    help="A class by its name, a part of it that no other has, or its number; may be given "
+    "several times.",
 )
 @click.option(
     "--objective",
@@ -178,16 +179,23 @@ def maximize(
     check_places(None if resume else out, movie, overwrite)
 
     from preimage.recipes import maximize as search
-    from preimage.recipes.maxima import measure
+    from preimage.recipes.inversion import code_shape
+    from preimage.recipes.maxima import measure, photos_of
     from preimage.recipes.maximization import BATCH
+    from preimage.recipes.objectives import distinct
     from preimage.representations import representation
     from preimage.search.result import save_all
 
+    if photos is not None:
+        photos_of(photos, 1)  # a folder without any is refused before weights are fetched
     phi = representation(model, layer, **taken).to(options.chosen_device(device))
-    wanted = _objectives(channels, position, labels, objective, direction)
+    asked = _objectives(channels, position, labels, objective, direction)
+    wanted = distinct(asked, code_shape(phi), phi.class_labels)
     if movie is not None and len(wanted) * restarts > BATCH and layout == "batch":
         raise UsageError(f"--movie shows at most {BATCH} images at once; choose fewer channels.")
     maxima = None if photos is None else measure(phi, photos)
+    if maxima is not None:
+        console.note_passed_over(maxima.unusable)
     chosen: dict[str, Any] = {
         "maxima": maxima,
         "layout": layout,
@@ -287,7 +295,7 @@ def _print_resumed(records: list[dict[str, Any]], out: Path, as_json: bool) -> N
         return
     above = sum(record["ratio"] > 1 for record in records)
     click.echo(f"results: {printable(out)}")
-    click.echo(f"{above} of {len(records)} activations above the largest on photos")
+    click.echo(f"{above} of {counted(len(records), 'activation')} above the largest on photos")
 
 
 def _recorder(phi: Representation, layout: str) -> Recorder:

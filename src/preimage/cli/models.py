@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from preimage.cli import console, options
-from preimage.errors import PreimageError
+from preimage.errors import PreimageError, counted
 
 if TYPE_CHECKING:
     from preimage.representations.catalogue import Survey
@@ -312,7 +312,7 @@ def add_weights(
     colours = {1: "grey", 3: "RGB"}.get(added.channels, f"{added.channels} channels")
     click.echo(
         f"{name}: images of {sees}, {colours}, mean {_few(added.mean)}, divided by "
-        f"{_few(added.std)}; {len(added.labels) or 'no'} classes"
+        f"{_few(added.std)}; {counted(len(added.labels) or 'no', 'class', 'classes')}"
     )
 
 

@@ -18,7 +18,7 @@ from typing import Any, TypedDict, TypeVar
 
 import click
 
-from preimage.errors import PreimageError, UsageError, nearest
+from preimage.errors import PreimageError, UsageError
 from preimage.files import obstacle, safe_name
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -426,32 +426,13 @@ def check_model(
 
     given = {name: value for name, value in options.items() if value is not None}
     given |= input or {}
-    if catalogue.hand_crafted(model) is not None:
-        catalogue.check_options(model, given)
-        return catalogue.check_layer(model, layer), given
-    layer = check_layer(model, layer, **given)
-    if size is not None and catalogue.survey_of(model, **given).input.size is not None:
+    catalogue.check_options(model, given)
+    layer = catalogue.check_layer(model, layer, **given)
+    if layer is None or size is None:
+        return layer, given
+    if catalogue.survey_of(model, **given).input.size is not None:
         raise UsageError(f"{model} sees images of one size: leave --size out.")
     return layer, given
-
-
-def check_layer(model: str, layer: str | None, **options: Any) -> str:
-    """The layer, if the network has it; needs no weights.
-
-    Raises:
-        UsageError: if there is no such network or layer, or none was given.
-    """
-    from preimage.representations.catalogue import check_layer, layers_of
-
-    names = [row.name for row in layers_of(model, **options)]
-    all_of_them = f"All of them: preimage layers {model}"
-    if layer is None:
-        raise UsageError(f"{model} needs a --layer; {nearest('', names)}\n{all_of_them}")
-    try:
-        check_layer(model, layer, **options)
-    except UsageError as error:
-        raise UsageError(f"{error}\n{all_of_them}") from error
-    return layer
 
 
 def check_photos(images: Sequence[Path]) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from preimage.cli import console, options
-from preimage.errors import UsageError
+from preimage.errors import UsageError, counted
 
 
 @click.command(cls=options.Heavy, short_help="Measure the largest activations over photos.")
@@ -42,23 +42,25 @@ def stats(
     Example:
       preimage stats --model alexnet --layer conv5 --photos photos
     """
-    from preimage.recipes.maxima import measure, photos_in
+    from preimage.recipes.maxima import measure, photos_of
     from preimage.representations import representation
     from preimage.representations.catalogue import hand_crafted
 
     if hand_crafted(model) is not None:
         raise UsageError(f"{model} has no channels to maximize one by one: choose a network.")
     layer, taken = options.check_model(model, layer, None, input, weights=weights)
-    options.check_photos(photos_in(photos)[:1])
+    photos_of(photos, 1)  # a folder without any is refused before weights are fetched
     phi = representation(model, layer, **taken).to(options.chosen_device(device))
     with _counting(phi.name) as watch:
         maxima = measure(phi, photos, watch)
+    console.note_passed_over(maxima.unusable)
     if as_json:
         console.print_json(asdict(maxima))
         return
     ranked = sorted(maxima.largest)
     dead = sum(value == 0 for value in ranked)
-    click.echo(f"{phi.name}: {len(ranked)} channels over {maxima.images} photos")
+    photos_seen = counted(maxima.images, "photo")
+    click.echo(f"{phi.name}: {counted(len(ranked), 'channel')} over {photos_seen}")
     middle = ranked[len(ranked) // 2]
     click.echo(f"largest activation: {ranked[0]:.4g} to {ranked[-1]:.4g}, median {middle:.4g}")
     if dead:

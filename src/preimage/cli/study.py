@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from preimage.cli import console, options
-from preimage.errors import UsageError
+from preimage.errors import UsageError, counted
 from preimage.experiments.tables import percent
 
 if TYPE_CHECKING:
@@ -73,7 +73,8 @@ def make(
     click.echo(f"study: {printable(out)}")
     click.echo(f"settings        {', '.join(map(printable, study.settings))}")
     click.echo(
-        f"compared on     {len(study.items)} pairs of {len(places)} layers, {len(photos)} photos"
+        f"compared on     {counted(len(study.items), 'pair')} of {counted(len(places), 'layer')}, "
+        f"{counted(len(photos), 'photo')}"
     )
     click.echo(f"questions       {study.questions} for each subject")
     click.echo(f"next            preimage study serve {printable(out)}")
@@ -176,28 +177,28 @@ def votes(*, folder: Path, out: Path | None, overwrite: bool, as_json: bool) -> 
     from preimage.study import cast_votes, load_study, tally
 
     study = load_study(folder)
-    counted = tally(study, cast_votes(study))
+    found = tally(study, cast_votes(study))
     if out is not None:
         from preimage.study.figure import save_figure
 
         out.absolute().parent.mkdir(parents=True, exist_ok=True)
-        save_figure(counted, out)
+        save_figure(found, out)
     if as_json:
-        sums = {"votes": counted.votes, "counted": counted.counted}
-        console.print_json({"study": str(folder), **sums, **asdict(counted)})
+        sums = {"votes": found.votes, "counted": found.counted}
+        console.print_json({"study": str(folder), **sums, **asdict(found)})
         return
-    _print_tables(counted)
+    _print_tables(found)
     if out is not None:
         click.echo(f"figure: {out}")
 
 
-def _print_tables(counted: Tally) -> None:
+def _print_tables(found: Tally) -> None:
     from preimage.files import printable
 
-    people = len(counted.subjects)
+    people = counted(len(found.subjects), "subject")
     click.echo(
-        f"{counted.votes} votes of {people} subject{'s'[: people != 1]}; {counted.counted} count: "
-        "all but each subject's first five"
+        f"{counted(found.votes, 'vote')} of {people}; {found.counted} counted: all but each "
+        "subject's first five"
     )
     rows = [
         (
@@ -208,12 +209,12 @@ def _print_tables(counted: Tally) -> None:
             _share(row.fraction),
             "" if row.interval is None else " to ".join(percent(e) for e in row.interval),
         )
-        for row in counted.rows
+        for row in found.rows
     ]
     console.print_table(("model", "layer", "setting", "preferred", "share", "95 %"), rows)
-    if not counted.subjects:
+    if not found.subjects:
         return
-    names = tuple(printable(setting) for setting in counted.settings)
+    names = tuple(printable(setting) for setting in found.settings)
     console.print_table(
         ("subject", "votes", "counted", "finished", "chose left", *names),
         [
@@ -225,7 +226,7 @@ def _print_tables(counted: Tally) -> None:
                 _share(subject.left),
                 *map(_share, subject.won),
             )
-            for subject in counted.subjects
+            for subject in found.subjects
         ],
     )
 

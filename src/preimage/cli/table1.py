@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from preimage.cli import console, options
-from preimage.errors import PreimageError
+from preimage.errors import PreimageError, counted
 
 
 @click.command(cls=options.Heavy, short_help="The paper's Table 1 beside ours.")
@@ -26,7 +26,8 @@ def table1(*, as_json: bool) -> None:
         console.print_json({"rows": flat(rows), **counts})
     else:
         console.print_table([column.heading for column in COLUMNS], cells(flat(rows), COLUMNS))
-        counted = ", ".join(f"{count} {name}" for name, count in counts.items())
-        click.echo(f"{len(rows)} rows, {counted}")
+        mismatches = counted(counts["mismatches"], "mismatch", "mismatches")
+        click.echo(f"{counted(len(rows), 'row')}, {mismatches}, {counts['disputed']} disputed")
     if counts["mismatches"]:
-        raise PreimageError(f"{counts['mismatches']} rows of Table 1 differ from the paper's.")
+        differ = counted(counts["mismatches"], "row")
+        raise PreimageError(f"Table 1 differs from the paper's in {differ}.")

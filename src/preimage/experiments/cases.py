@@ -205,10 +205,13 @@ class CaseStore:
     def locked(self) -> Iterator[None]:
         """Have the folder for this process alone, and clear away what a killed one has left.
 
+        Where it fails before there is a case, as on an unknown layer, no new folder is left.
+
         Raises:
             PreimageError: if another process has it, or it can't be written.
         """
         folder = self.out / FOLDER
+        new = [place for place in (folder, *folder.parents) if not place.exists()]
         if (why := obstacle(folder / "x")) is not None:
             raise PreimageError(f"{self.out} can't be written: {why}. Choose another --out.")
         try:
@@ -227,6 +230,9 @@ class CaseStore:
             for left in folder.glob(".*.*"):
                 shutil.rmtree(left, ignore_errors=True)
             yield
+        except PreimageError:
+            _remove_unused(new)
+            raise
         finally:
             lock.release()
 
@@ -285,6 +291,13 @@ class CaseStore:
             if not self.has(case):
                 about = {"id": case.id, "target": case.target.name, "batch": len(batch)}
                 replace(result, record={**result.record, "case": about}).save(self.folder_of(case))
+
+
+def _remove_unused(folders: Sequence[Path]) -> None:
+    """Remove folders, the inner ones first, that hold nothing but a lock."""
+    for folder in folders:
+        if all(path.name == LOCK for path in folder.iterdir()):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _batches(cases: Sequence[Case], size: int) -> Iterator[list[Case]]:

@@ -11,7 +11,7 @@ from typing import Any
 from matplotlib.figure import Figure
 from PIL import Image
 
-from preimage.errors import UsageError
+from preimage.errors import UsageError, counted
 from preimage.experiments.cases import CaseStore, Finished, batch_for
 from preimage.experiments.photos import Sample, first_photos
 from preimage.experiments.progress import Progress, silent
@@ -145,6 +145,6 @@ class Experiment:
 
     def left_out(self, count: int) -> str:
         """What `quick` with so many photos leaves out, in words; empty if nothing."""
-        photos = f"{count} {'photo' if count == 1 else 'photos'} in place of {self.paper.count}"
+        photos = f"{counted(count, 'photo')} in place of {self.paper.count}"
         fewer = count < self.paper.count
         return "; ".join(part for part in (photos if fewer else "", self.cut) if part)

@@ -15,6 +15,7 @@ from preimage.experiments.methods import ComponentTarget, Templating
 from preimage.experiments.rows import case_row
 from preimage.experiments.tables import Column, number
 from preimage.images import Tile, contact_sheet
+from preimage.images.folder import files_in
 
 SHOWN: Mapping[str, int] = {
     "bicycle": 2,
@@ -71,9 +72,9 @@ def _components(folder: Path) -> list[ComponentTarget]:
     """A component of every detector of a folder.
 
     Raises:
-        PreimageError: if it holds none.
+        PreimageError: if there is no such folder, or it holds none.
     """
-    files = sorted(folder.glob("*.mat"))
+    files = [path for path in files_in(folder, "voc-release5's detectors") if path.suffix == ".mat"]
     if not files:
         raise PreimageError(
             f"{folder}: expected detectors of voc-release5, such as bicycle_final.mat, found none."

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from preimage.errors import UsageError, nearest
 from preimage.experiments.cases import Case, Finished, Inversion
 from preimage.experiments.experiment import QUICK, Request
 from preimage.experiments.photos import PhotoTarget, first_photos, photo_target
@@ -14,7 +13,7 @@ from preimage.images.folder import files_in
 from preimage.models import catalogue as models
 from preimage.recipes import settings_for
 from preimage.representations import Representation, representation
-from preimage.representations.catalogue import layers_of
+from preimage.representations.catalogue import check_layer, layers_of
 
 SELECTED: dict[str, tuple[str, ...]] = {
     "alexnet": ("conv1", "relu2", "relu3", "relu4", "relu5", "pool5"),
@@ -54,11 +53,9 @@ def selected(model: str, request: Request) -> tuple[str, ...]:
     Raises:
         UsageError: if the model lacks one that was asked for.
     """
-    names = [row.name for row in layers_of(model)]
     if request.layers is not None:
         for layer in request.layers:
-            if layer not in names:
-                raise UsageError(f"{model} has no layer {layer!r}; {nearest(layer, names)}")
+            check_layer(model, layer)
         return request.layers
     return some_layers(model, SEVERAL) if request.scale == QUICK else with_weights(model)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from preimage.errors import PreimageError
+from preimage.errors import PreimageError, counted
 from preimage.files import sha256_of_file
 from preimage.images.folder import Photos, files_in, usable
 
@@ -53,7 +53,7 @@ def first_photos(folder: Path, count: int) -> Sample:
         passed_over = f" ({photos.note})" if photos.note else ""
         remedy = f"or --count {found}" if found else "of JPEG or PNG files"
         raise PreimageError(
-            f"{folder}: expected {count} photos, found {found}{passed_over}: "
+            f"{folder}: expected {counted(count, 'photo')}, found {found}{passed_over}: "
             f"give a larger folder {remedy}."
         )
     return Sample(tuple(photo_target(path) for path in photos.paths), photos)

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from PIL import Image, ImageOps
 
 import preimage
-from preimage.errors import PreimageError, UsageError, nearest
+from preimage.errors import PreimageError, UsageError, counted, nearest
 from preimage.experiments import plots
 from preimage.experiments.cases import Case, Finished, Inversion, Method, identity_of
 from preimage.experiments.experiment import Report, Request
@@ -253,9 +253,11 @@ def _dictionary(request: Request) -> tuple[Dictionary, str]:
         header = dictionary.header
         if header.cell != CELL:
             raise PreimageError(
-                f"{request.dictionary} is for cells of {header.cell} pixels, Table 2 has {CELL}."
+                f"{request.dictionary} is for cells of {counted(header.cell, 'pixel')}, "
+                f"Table 2 has {CELL}."
             )
-        learned = f"{header.atoms} atoms from {header.photos} photos, given with --dictionary"
+        atoms, photos = counted(header.atoms, "atom"), counted(header.photos, "photo")
+        learned = f"{atoms} from {photos}, given with --dictionary"
         return dictionary, f"HOGgle's dictionary: {learned}"
     found = usable(request.sample.photos.rest[-TRAINED_ON:], least_side=training.least_side(CELL))
     if not found.paths:
@@ -265,10 +267,10 @@ def _dictionary(request: Request) -> tuple[Dictionary, str]:
             "--count, or a --dictionary of `preimage hoggle train`."
         )
     dictionary = _kept_or_trained(request, found.paths)
+    atoms, photos = counted(dictionary.header.atoms, "atom"), counted(len(found.paths), "photo")
     return dictionary, (
-        f"HOGgle's dictionary: {dictionary.header.atoms} atoms learned here from "
-        f"{len(found.paths)} photos of the folder that are not tested; the paper used its "
-        "authors' own"
+        f"HOGgle's dictionary: {atoms} learned here from {photos} of the folder, none of them "
+        "tested; the paper used its authors' own"
     )
 
 

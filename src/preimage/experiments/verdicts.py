@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from preimage.errors import counted
 from preimage.experiments.figure08_study import NO_PRIOR, STRONG, WEAK
 from preimage.experiments.table2 import ENTRIES, HOGGLE, NATURAL
 from preimage.experiments.tables import Row, number, percent
@@ -140,7 +141,7 @@ def _printed(method: str, descriptor: str) -> Check:
                 ours, half = _value(row, "relative_error"), _value(row, "interval")
                 half = half if math.isfinite(half) else 0.0
                 beyond = ours - _value(row, "paper")
-                words = f"{percent(ours)} ± {percent(half)} on {row.get('count')} photos"
+                words = f"{percent(ours)} ± {percent(half)} on {counted(row.get('count'), 'photo')}"
                 if abs(beyond) <= half + _value(row, "paper_interval"):
                     return Finding(AGREES, words)
                 return Finding(BETTER if beyond < 0 else DIFFERS, words)
@@ -226,8 +227,8 @@ def _spread(rows: Rows) -> Finding | None:
         return None
     largest = max(rows, key=lambda row: _value(row, "spread"))
     spread = _value(largest, "spread")
-    restarts = largest.get("restarts")
-    words = f"at most {number(spread)} ({largest.get('layer')}), {restarts} restarts"
+    restarts = counted(largest.get("restarts"), "restart")
+    words = f"at most {number(spread)} ({largest.get('layer')}), {restarts}"
     return _agrees(spread < 0.025, words)
 
 
@@ -240,7 +241,8 @@ def _classes_kept(rows: Rows) -> Finding | None:
         for layer in _layers(rows)
     }
     kept = sum(value >= 0.8 for value in best.values())
-    words = f"at the best C in {kept} of {len(best)} layers, least {percent(min(best.values()))}"
+    layers = counted(len(best), "layer")
+    words = f"at the best C in {kept} of {layers}, least {percent(min(best.values()))}"
     return _agrees(2 * kept > len(best), words)
 
 
@@ -257,7 +259,7 @@ def _below_the_published(rows: Rows) -> Finding | None:
     if not pairs:
         return None
     lower = sum(ours < theirs for ours, theirs in pairs)
-    words = f"lower for {lower} of {len(pairs)} layers and C"
+    words = f"lower for {lower} of {counted(len(pairs), 'pair')} of layer and C"
     return Finding(BETTER if lower == len(pairs) else DIFFERS, words)
 
 
@@ -326,7 +328,7 @@ TOO_FEW = Finding(NOT_MEASURED, f"not {ENOUGH_VOTES} votes on each setting yet")
 def _some_prior_preferred(rows: Rows) -> Finding:
     votes = _votes(rows)
     wins = {layer: max(of[WEAK], of[STRONG]) > of[NO_PRIOR] for layer, of in votes.items()}
-    words = f"a prior was preferred at {sum(wins.values())} of {len(wins)} layers"
+    words = f"a prior was preferred at {sum(wins.values())} of {counted(len(wins), 'layer')}"
     return _agrees(all(wins.values()), words) if wins else TOO_FEW
 
 
@@ -348,7 +350,8 @@ def _receptive_fields(rows: Rows) -> Finding | None:
         return None
     equal = sum(row["equal"] is True for row in known)
     disputed = sum(row["equal"] is False and row.get("disputed") is True for row in known)
-    words = f"{equal} of {len(known)} layers equal, {disputed} where the paper looks wrong"
+    layers = counted(len(known), "layer")
+    words = f"{equal} of {layers} equal, {disputed} where the paper looks wrong"
     return _agrees(equal + disputed == len(known), words)
 
 

@@ -17,6 +17,7 @@ from jinja2 import Environment
 from PIL import Image
 
 import preimage
+from preimage.errors import counted
 from preimage.experiments.experiment import QUICK
 from preimage.experiments.reports import REPORTED, Reported, Reports, reports_in
 from preimage.experiments.verdicts import VERDICTS, Verdict, verdicts
@@ -89,6 +90,7 @@ def page_of(reports: Reports, judged: Mapping[str, Sequence[Verdict]]) -> str:
     """
     template = resources.files("preimage.gallery").joinpath("report.html.j2").read_text("utf-8")
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment.globals["counted"] = counted
     there = {each.experiment.name for each in reports.found}
     left_out = {name for name, _ in reports.skipped}
     return environment.from_string(template).render(

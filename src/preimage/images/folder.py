@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from preimage.errors import PreimageError
+from preimage.errors import PreimageError, counted
 from preimage.files import printable, reason
 from preimage.images.photo import load_photo
 
@@ -41,22 +41,34 @@ class Photos:
 
     @property
     def note(self) -> str | None:
-        """The files passed over, counted and named, as one line; None where there are none."""
-        if not self.unusable:
-            return None
-        named = [f"{printable(file.name)} ({file.why})" for file in self.unusable[:MOST_NAMED]]
-        more = ", ..." if len(self.unusable) > MOST_NAMED else ""
-        count = len(self.unusable)
-        files = "1 file was" if count == 1 else f"{count} files were"
-        return f"{files} passed over: {', '.join(named)}{more}"
+        """As `passed_over` has it."""
+        return passed_over(self.unusable)
 
 
 MOST_NAMED = 5
 """Files that a message names; the rest are counted."""
 
 
-def files_in(folder: str | os.PathLike[str]) -> tuple[Path, ...]:
+def passed_over(unusable: Sequence[Unusable]) -> str | None:
+    """Files passed over, counted and named, as one line; None where there are none.
+
+    >>> passed_over([Unusable("notes.txt", "no image")])
+    '1 file was passed over: notes.txt (no image)'
+    """
+    if not unusable:
+        return None
+    named = [f"{printable(file.name)} ({file.why})" for file in unusable[:MOST_NAMED]]
+    more = ", ..." if len(unusable) > MOST_NAMED else ""
+    were = "was" if len(unusable) == 1 else "were"
+    return f"{counted(len(unusable), 'file')} {were} passed over: {', '.join(named)}{more}"
+
+
+def files_in(folder: str | os.PathLike[str], of: str = "photos") -> tuple[Path, ...]:
     """The files of a folder by name; hidden ones and folders within it are left out.
+
+    Args:
+        folder: where to look.
+        of: what the folder was expected to hold, for messages.
 
     Raises:
         PreimageError: if there is no such folder, or it holds no file.
@@ -72,11 +84,11 @@ def files_in(folder: str | os.PathLike[str]) -> tuple[Path, ...]:
     try:
         found = [path for path in place.iterdir() if path.is_file() and path.name[0] != "."]
     except NotADirectoryError:
-        raise PreimageError(f"{place}: expected a folder of photos, got a file.") from None
+        raise PreimageError(f"{place}: expected a folder of {of}, got a file.") from None
     except OSError as error:
-        raise PreimageError(f"{place}: expected a folder of photos ({reason(error)}).") from error
+        raise PreimageError(f"{place}: expected a folder of {of} ({reason(error)}).") from error
     if not found:
-        raise PreimageError(f"{place}: expected a folder of photos, got one without files.")
+        raise PreimageError(f"{place}: expected a folder of {of}, got one without files.")
     return tuple(sorted(found))
 
 

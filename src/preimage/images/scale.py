@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from preimage.errors import PreimageError
+from preimage.errors import PreimageError, counted
 
 
 def to_canvas(image: Image.Image | np.ndarray, mean: Sequence[float]) -> Tensor:
@@ -162,5 +162,6 @@ def _planes(mean: Sequence[float], like: Tensor) -> Tensor:
 def _check_channels(channels: int, mean: Sequence[float]) -> None:
     if channels != len(mean):
         raise PreimageError(
-            f"expected {len(mean)} channels, as many as the mean colour has, got {channels}"
+            f"expected {counted(len(mean), 'channel')}, as many as the mean colour has, "
+            f"got {channels}"
         )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from preimage.errors import PreimageError
+from preimage.errors import PreimageError, counted
 from preimage.representations import Representation
 
 
@@ -82,8 +82,8 @@ def class_consistency(
     """
     if not results or len(results) != len(references):
         raise PreimageError(
-            f"expected a reference for each of one or more results, got {len(results)} results "
-            f"and {len(references)} references"
+            f"expected a reference for each of one or more results, got "
+            f"{counted(len(results), 'result')} and {counted(len(references), 'reference')}"
         )
     if top < 1 or min(map(len, results)) < top or not all(references):
         raise PreimageError(f"expected at least top = {top} classes of each result, and top >= 1")

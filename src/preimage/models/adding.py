@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from preimage.errors import PreimageError, UsageError
+from preimage.errors import PreimageError, UsageError, counted
 from preimage.models import convert, graph
 from preimage.models.catalogue import MODELS, Model, fill, model_of, scores_of, skeleton
 from preimage.weights import added as added_files
@@ -114,7 +114,10 @@ def _as_asked(
 
 def _spread(values: Sequence[float], channels: int, option: str) -> tuple[float, ...]:
     if len(values) not in (1, channels):
-        raise UsageError(f"{option}: expected 1 or {channels} numbers, got {len(values)}.")
+        raise UsageError(
+            f"{option}: expected one number, or one for each of {counted(channels, 'channel')}; "
+            f"got {len(values)}."
+        )
     return tuple(values) if len(values) == channels else (values[0],) * channels
 
 
@@ -126,7 +129,8 @@ def _checked(file: NetworkFile) -> NetworkFile:
     scores = shapes[scores_of(file)][0]
     if not file.labels or len(file.labels) == scores:
         return file
-    words = f"the file names {len(file.labels)} classes for {scores} scores: left out"
+    classes = counted(len(file.labels), "class", "classes")
+    words = f"the file names {classes} for {counted(scores, 'score')}: left out"
     return replace(file, labels=(), warnings=(*file.warnings, words))
 
 
@@ -138,5 +142,7 @@ def _fitted(file: NetworkFile, entry: Model) -> NetworkFile:
             f"{entry.name} is, got one for {file.input_size}"
         )
     if file.channels != entry.channels:
-        raise PreimageError(f"expected images of {entry.channels} channels, got {file.channels}")
+        raise PreimageError(
+            f"expected images of {counted(entry.channels, 'channel')}, got {file.channels}"
+        )
     return replace(file, tensors=convert.from_matconvnet(file, skeleton(entry)), layers=())

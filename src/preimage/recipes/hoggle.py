@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from preimage.energy import Energy, Euclidean
-from preimage.errors import PreimageError, UsageError
+from preimage.errors import PreimageError, UsageError, counted
 from preimage.recipes.dictionaries import BLOCK, Dictionary, dictionary_path, load_dictionary
 from preimage.recipes.inversion import Target, as_array, as_code, results_of
 from preimage.recipes.presets import settings_for
@@ -141,8 +141,8 @@ def _trained(cell: int) -> Dictionary:
     if not path.is_file():
         option = "" if cell == 8 else f" --cell {cell}"
         raise PreimageError(
-            f"HOGgle has no dictionary for cells of {cell} pixels on this machine: train one with "
-            f"preimage hoggle train --photos DIR{option}, or give --dictionary FILE."
+            f"HOGgle has no dictionary for cells of {counted(cell, 'pixel')} on this machine: "
+            f"train one with preimage hoggle train --photos DIR{option}, or give --dictionary FILE."
         )
     return load_dictionary(path)
 
@@ -150,8 +150,8 @@ def _trained(cell: int) -> Dictionary:
 def _fitting(dictionary: Dictionary, cell: int) -> Dictionary:
     if dictionary.header.cell != cell:
         raise PreimageError(
-            f"this dictionary is for cells of {dictionary.header.cell} pixels, the code has cells "
-            f"of {cell}: give the other one, or --cell {dictionary.header.cell}."
+            f"this dictionary is for cells of {counted(dictionary.header.cell, 'pixel')}, the code "
+            f"has cells of {cell}: give the other one, or --cell {dictionary.header.cell}."
         )
     return dictionary
 

@@ -13,7 +13,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from sklearn.decomposition import MiniBatchDictionaryLearning
 
 import preimage
-from preimage.errors import PreimageError, UsageError
+from preimage.errors import PreimageError, UsageError, counted
 from preimage.images.folder import Photos
 from preimage.recipes.dictionaries import BLOCK, Dictionary, Header
 from preimage.recipes.hoggle import blocks_of, standardized
@@ -69,8 +69,9 @@ def train(
     blocks, patches = _samples(hog, photos, atoms * BLOCKS_PER_ATOM, seed)
     if len(blocks) < LEAST_BLOCKS_PER_ATOM * atoms:
         raise PreimageError(
-            f"{atoms} atoms need {LEAST_BLOCKS_PER_ATOM * atoms} blocks to be learned from, "
-            f"{len(photos)} photos have {len(blocks)} with contrast: give more photos, or "
+            f"expected {LEAST_BLOCKS_PER_ATOM * atoms} blocks with contrast to learn "
+            f"{counted(atoms, 'atom')} from, got {len(blocks)} in {counted(len(photos), 'photo')}: "
+            "give more photos, or "
             f"--atoms {max(1, len(blocks) // LEAST_BLOCKS_PER_ATOM)}."
         )
     pairs = np.hstack([standardized(blocks), standardized(patches)])
@@ -107,8 +108,8 @@ def least_side(cell: int) -> int:
     """
     if BLOCK * cell > SIZE:
         raise UsageError(
-            f"blocks of {BLOCK}x{BLOCK} cells of {cell} pixels are larger than the photos, which "
-            f"are brought to {SIZE}x{SIZE}: give --cell {SIZE // BLOCK} or less."
+            f"blocks of {BLOCK}x{BLOCK} cells of {counted(cell, 'pixel')} are larger than the "
+            f"photos, which are brought to {SIZE}x{SIZE}: give --cell {SIZE // BLOCK} or less."
         )
     return BLOCK * cell
 

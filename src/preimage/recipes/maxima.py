@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib import resources
 from pathlib import Path
@@ -16,12 +17,12 @@ from torch import Tensor
 
 from preimage.errors import PreimageError
 from preimage.files import printable, replacing, safe_name, sha256_of_file
+from preimage.images.folder import Photos, Unusable, files_in, usable
 from preimage.recipes.views import view_for
 from preimage.representations import Representation
 from preimage.search.canvases import PhaseCanvas
 from preimage.weights.store import home
 
-PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif")
 SHIPPED = "maxima.json"
 ESTIMATE_IMAGES = 32
 """Images of the estimate: random phases with the spectrum of photos."""
@@ -36,8 +37,9 @@ class Maxima:
         weights: sha256 of the weights, or None where there are none.
         source: `photos`, or `estimate` where no photos were at hand.
         images: how many.
-        digest: sha256 over the photos' own, in their order of names; empty for an estimate.
+        digest: sha256 over the files' own, in their order of names; empty for an estimate.
         largest: M of every channel.
+        unusable: files of the folder that were passed over.
     """
 
     model: str
@@ -47,27 +49,12 @@ class Maxima:
     images: int
     digest: str
     largest: tuple[float, ...]
+    unusable: tuple[Unusable, ...] = ()
 
     def bound(self, weights: Tensor) -> float:
         """M of an objective with these weights on a code: Σ|w|·M, over channels and cells."""
         across = weights.abs().flatten(1).sum(1) if weights.dim() > 1 else weights.abs()
         return float((across.cpu() * torch.tensor(self.largest)).sum())
-
-
-def photos_in(folder: str | Path) -> list[Path]:
-    """Photos of a folder by their names.
-
-    Raises:
-        PreimageError: if it is no folder or holds none.
-    """
-    place = Path(folder)
-    if not place.is_dir():
-        got = "got a file" if place.exists() else "there is none"
-        raise PreimageError(f"{printable(place)}: expected a folder of photos, {got}.")
-    found = sorted(p for p in place.iterdir() if p.suffix.lower() in PHOTO_SUFFIXES)
-    if not found:
-        raise PreimageError(f"{printable(place)} holds no photos ({', '.join(PHOTO_SUFFIXES)}).")
-    return found
 
 
 @torch.no_grad()
@@ -82,16 +69,17 @@ def measure(
 
     Args:
         representation: Φ.
-        folder: where the photos are.
+        folder: where the photos are; what is no photo, or damaged, is passed over.
         watch: called with the number of photos done and of all.
 
     Raises:
-        PreimageError: if the folder holds no photos, or one can't be read.
+        PreimageError: if there is no such folder, or it holds no photo that can be used.
     """
-    photos = photos_in(folder)
-    digest = _digest(photos)
+    digest = _digest(files_in(folder))
     if (known := _read(_file(representation, digest))) is not None:
         return known
+    found = photos_of(folder)
+    photos = found.paths
     size = view_for(representation)[0]
     largest: Tensor | None = None
     for number, photo in enumerate(photos, start=1):
@@ -100,9 +88,21 @@ def measure(
         largest = here if largest is None else torch.maximum(largest, here)
         watch(number, len(photos))
     assert largest is not None  # there is at least one photo
-    maxima = _maxima(representation, "photos", len(photos), digest, largest)
+    maxima = _maxima(representation, "photos", len(photos), digest, largest, found.unusable)
     _keep(maxima, _file(representation, digest))
     return maxima
+
+
+def photos_of(folder: str | Path, count: int | None = None) -> Photos:
+    """The photos of a folder that can be used, the first of them or all.
+
+    Raises:
+        PreimageError: if there is no such folder, or it holds none.
+    """
+    found = usable(files_in(folder), count)
+    if not found.paths:
+        raise PreimageError(f"{printable(folder)}: expected photos; {found.note}")
+    return found
 
 
 def known_maxima(representation: Representation) -> Maxima:
@@ -131,7 +131,12 @@ def _estimate(representation: Representation) -> Maxima:
 
 
 def _maxima(
-    representation: Representation, source: str, images: int, digest: str, largest: Tensor
+    representation: Representation,
+    source: str,
+    images: int,
+    digest: str,
+    largest: Tensor,
+    unusable: tuple[Unusable, ...] = (),
 ) -> Maxima:
     return Maxima(
         model=representation.model,
@@ -141,6 +146,7 @@ def _maxima(
         images=images,
         digest=digest,
         largest=tuple(largest.cpu().double().tolist()),
+        unusable=unusable,
     )
 
 
@@ -148,10 +154,12 @@ def _sha(representation: Representation) -> str | None:
     return representation.weights.sha256 if representation.weights else None
 
 
-def _digest(photos: Sequence[Path]) -> str:
+def _digest(files: Sequence[Path]) -> str:
     total = hashlib.sha256()
-    for photo in photos:
-        total.update(sha256_of_file(photo).encode())
+    for file in files:
+        # One that can't be read is passed over when the photos are looked at.
+        with suppress(PreimageError):
+            total.update(sha256_of_file(file).encode())
     return total.hexdigest()
 
 
@@ -196,7 +204,8 @@ def as_maxima(record: dict[str, Any]) -> Maxima:
     largest = tuple(float(value) for value in record["largest"])
     if not largest or not all(map(math.isfinite, largest)):
         raise ValueError("no numbers")
-    return Maxima(**{**record, "largest": largest})
+    unusable = tuple(Unusable(**file) for file in record.get("unusable", ()))
+    return Maxima(**{**record, "largest": largest, "unusable": unusable})
 
 
 def _measured(representation: Representation) -> list[Maxima]:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from preimage.errors import PreimageError, UsageError, nearest
+from preimage.errors import PreimageError, UsageError, counted, nearest
 
 Shape = Sequence[int]
 
@@ -101,7 +101,7 @@ class Channel(Objective):
         if not all(0 <= at < extent for at, extent in zip(self.position, extents, strict=True)):
             raise UsageError(
                 f"position {','.join(map(str, self.position))} is out of range: this layer has "
-                f"{extents[0]} rows and {extents[1]} columns, counted from 0."
+                f"{counted(extents[0], 'row')} and {counted(extents[1], 'column')}, counted from 0."
             )
         return self.position
 
@@ -158,7 +158,10 @@ def are_class_scores(shape: Shape, labels: Sequence[str] | None) -> bool:
 
 
 def find_class(name: str, labels: Sequence[str]) -> int:
-    """Number of the class of that name, or whose name alone has it as some of its words.
+    """Number of the class of that name, or of the only one whose name has it as a part.
+
+    Classes with the whole name go before those with some of its words, and these before those with
+    any letters of it.
 
     Raises:
         UsageError: if there is no such class, or several.
@@ -166,13 +169,15 @@ def find_class(name: str, labels: Sequence[str]) -> int:
     Example:
         >>> find_class("swan", ["goose", "black swan"])
         1
+        >>> find_class("burger", ["cheeseburger", "black swan"])
+        0
     """
-    wanted = name.strip().lower()
+    wanted = re.escape(name.strip().lower())
     lower = [label.lower() for label in labels]
-    found = [i for i, label in enumerate(lower) if label == wanted]
-    if not found and wanted:
-        whole = re.compile(rf"\b{re.escape(wanted)}\b")
-        found = [i for i, label in enumerate(lower) if whole.search(label)]
+    found: list[int] = []
+    for part in (rf"^{wanted}$", rf"\b{wanted}\b", wanted):
+        if wanted and not found:
+            found = [i for i, label in enumerate(lower) if re.search(part, label)]
     if len(found) == 1:
         return found[0]
     if not found:
@@ -180,6 +185,25 @@ def find_class(name: str, labels: Sequence[str]) -> int:
     named = ", ".join(f"{labels[i]} ({i})" for i in found[:8])
     more = ", ..." if len(found) > 8 else ""
     raise UsageError(f"{name!r} may be {named}{more}: give a whole name or a number.")
+
+
+def distinct(
+    objectives: Sequence[Objective], shape: Shape, labels: Sequence[str] | None
+) -> list[Objective]:
+    """The objectives, each once: a class can be called by its name, a part of it, or its number.
+
+    Raises:
+        UsageError: if one can't be resolved.
+
+    Example:
+        >>> names = ["goose", "black swan"]
+        >>> [str(each) for each in distinct([Label("swan"), Channel(1), Channel(0)], (2,), names)]
+        ['"swan"', '0']
+    """
+    found: dict[Objective, Objective] = {}
+    for each in objectives:
+        found.setdefault(each.resolved(shape, labels), each)
+    return list(found.values())
 
 
 @dataclass(frozen=True, eq=False)

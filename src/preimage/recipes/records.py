@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 import preimage
-from preimage.errors import UsageError
+from preimage.errors import UsageError, counted
 from preimage.images import as_picture, sha256_of_file, stretch, to_pixels
 from preimage.metrics import ClassScore, top_classes
 from preimage.recipes.settings import SearchSettings
@@ -92,7 +92,9 @@ def check_seeds(seed: int, restarts: int) -> None:
             f"restarts must be at least 1 and seed at least 0, got {restarts!r} and {seed!r}."
         )
     if seed + restarts > 2**63:
-        raise UsageError(f"seeds must be below 2^63, got {seed} with {restarts} restarts.")
+        raise UsageError(
+            f"seeds must be below 2^63, got {seed} with {counted(restarts, 'restart')}."
+        )
 
 
 def origin(source: Photo | None) -> dict[str, str] | None:

@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from preimage.energy import Energy, Euclidean, Gram, Together
-from preimage.errors import PreimageError, UsageError, nearest
+from preimage.errors import PreimageError, UsageError, counted, nearest
 from preimage.images import as_picture, load_photo, to_pixels
 from preimage.models import catalogue as models
 from preimage.recipes.records import (
@@ -324,7 +324,8 @@ def _weights(settings: Settings, count: int) -> tuple[float, ...]:
     weights = (1.0,) * count if settings.weights is None else settings.weights
     if len(weights) != count or not math.fsum(weights) > 0:
         raise UsageError(
-            f"expected {count} weights, one a layer and not all zero, got {list(weights)}."
+            f"expected {counted(count, 'weight')}, one a layer and not all zero, got "
+            f"{list(weights)}."
         )
     return weights
 

@@ -15,6 +15,8 @@ import math
 
 from torch import Tensor, nn
 
+from preimage.errors import counted
+
 
 class Shapeless(Exception):
     """A tensor that can't be a code; the message says what it is."""
@@ -57,7 +59,7 @@ def arranged(output: Tensor, batch: int, network: nn.Module) -> Tensor:
         return output.permute(0, 3, 1, 2) if last else output
     if output.dim() == 2:
         return output
-    raise Shapeless(f"a tensor of {output.dim()} dimensions, {shape}")
+    raise Shapeless(f"a tensor of {counted(output.dim(), 'dimension')}, {shape}")
 
 
 def class_token(output: Tensor, batch: int, network: nn.Module) -> Tensor:
@@ -69,5 +71,7 @@ def class_token(output: Tensor, batch: int, network: nn.Module) -> Tensor:
     if output.dim() != 3 or output.shape[0] != batch:
         raise Shapeless(f"no tokens [N, T, D] but {list(output.shape)}")
     if not prefix_tokens(output.shape[1], network):
-        raise Shapeless(f"{output.shape[1]} tokens, none of them before a square of patches")
+        raise Shapeless(
+            f"{counted(output.shape[1], 'token')}, none of them before a square of patches"
+        )
     return output[:, 0]

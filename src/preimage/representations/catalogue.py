@@ -11,7 +11,7 @@ from typing import Any, overload
 import torch
 from torch import nn
 
-from preimage.errors import PreimageError, UsageError, nearest
+from preimage.errors import PreimageError, UsageError, counted, nearest
 from preimage.models import adapters
 from preimage.models import catalogue as models
 from preimage.models.adapters import Input
@@ -161,8 +161,8 @@ def checked_input(mean: Sequence[float], std: Sequence[float], size: int | None)
     colours = (tuple(float(n) for n in mean), tuple(float(n) for n in std))
     if len(colours[0]) != len(colours[1]) or not colours[0]:
         raise UsageError(
-            f"mean has {len(colours[0])} numbers and std {len(colours[1])}: expected one for each "
-            "channel."
+            f"mean has {counted(len(colours[0]), 'number')} and std {len(colours[1])}: expected "
+            "one for each channel."
         )
     if not all(math.isfinite(n) for n in (*colours[0], *colours[1])) or 0 in colours[1]:
         raise UsageError(f"mean and std must be numbers and std not 0, got {mean} and {std}.")
@@ -226,8 +226,10 @@ def check_layer(model: str, layer: str | None, **options: Any) -> str | None:
     if layer is not None and Target.of(layer).call in found.calls:
         return layer
     name = model if adapters.is_adapted(model) else models.resolve(model).name
-    asked = "needs a layer" if layer is None else f"has no layer {layer!r}"
-    raise UsageError(f"{name} {asked}; {nearest(layer or '', names)}")
+    asked = "needs a --layer" if layer is None else f"has no layer {layer!r}"
+    raise UsageError(
+        f"{name} {asked}; {nearest(layer or '', names)}\nAll of them: preimage layers {model}"
+    )
 
 
 @overload

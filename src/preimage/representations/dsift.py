@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from preimage.errors import UsageError
+from preimage.errors import UsageError, counted
 from preimage.representations.base import Geometry
 from preimage.representations.grey import GreyRepresentation, check_pixels
 
@@ -238,7 +238,7 @@ class Dsift(GreyRepresentation):
 
     @property
     def grid(self) -> str:
-        return f"one descriptor with bins of {self.cell} pixels"
+        return f"one descriptor with bins of {counted(self.cell, 'pixel')}"
 
     def view_of(self, code_shape: Sequence[int]) -> tuple[int, int]:
         rows, columns = self.positions(code_shape)

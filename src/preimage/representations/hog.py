@@ -29,7 +29,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from preimage.errors import UsageError, nearest
+from preimage.errors import UsageError, counted, nearest
 from preimage.representations.base import Geometry
 from preimage.representations.glyphs import draw_glyphs
 from preimage.representations.grey import LEAST_SIDE, GreyRepresentation, check_pixels
@@ -423,7 +423,7 @@ class Hog(GreyRepresentation):
 
     @property
     def grid(self) -> str:
-        return f"one block of 2x2 cells of {self.cell} pixels"
+        return f"one block of 2x2 cells of {counted(self.cell, 'pixel')}"
 
     def view_of(self, code_shape: Sequence[int]) -> tuple[int, int]:
         rows, columns = self.positions(code_shape)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from preimage.errors import PreimageError, UsageError, nearest
+from preimage.errors import PreimageError, UsageError, counted, nearest
 from preimage.representations.arrangement import Shapeless, arranged, class_token
 from preimage.representations.base import Defaults, Geometry, Representation
 from preimage.representations.calls import Calls, Seen, as_at_test_time, elements
@@ -172,7 +172,9 @@ class NetworkLayer(Representation):
         labels: tuple[str, ...] | None = None,
     ) -> None:
         if len(std) != len(mean):
-            raise UsageError(f"mean has {len(mean)} numbers and std {len(std)}: one per channel.")
+            raise UsageError(
+                f"mean has {counted(len(mean), 'number')} and std {len(std)}: one per channel."
+            )
         self.network = network
         self.layer = layer
         self.model = model

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from preimage.errors import PreimageError
+from preimage.errors import PreimageError, counted
 from preimage.files import replacing
 from preimage.study.tally import Row, Tally
 
@@ -33,8 +33,8 @@ def figure(tally: Tally) -> Figure:
     """
     if not tally.counted:
         raise PreimageError(
-            f"no figure: none of {tally.votes} votes counts yet; the first five of each subject do "
-            "not."
+            f"no figure: none of {counted(tally.votes, 'vote')} counts yet; the first five of each "
+            "subject do not."
         )
     places = list(dict.fromkeys((row.model, row.layer) for row in tally.rows))
     picture = Figure(figsize=(max(5.6, 1.5 + 1.25 * len(places)), 3.9), layout="constrained")
@@ -64,8 +64,8 @@ def figure(tally: Tally) -> Figure:
     axes.set_xticks(range(len(places)), [_name(place, len(models)) for place in places])
     axes.set_ylabel("fraction of votes, 95 % interval")
     axes.spines[["top", "right"]].set_visible(False)
-    people, votes = sum(s.counted > 0 for s in tally.subjects), tally.counted
-    title = f"Found easier to understand: {votes} votes of {people} subject{'s'[: people != 1]}"
+    people = counted(sum(s.counted > 0 for s in tally.subjects), "subject")
+    title = f"Found easier to understand: {counted(tally.counted, 'vote')} of {people}"
     axes.set_title(title, loc="left", fontsize=11)
     columns = min(len(tally.settings), 4)
     picture.legend(loc="outside lower center", ncols=columns, frameon=False)

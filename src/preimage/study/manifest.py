@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from preimage.errors import PreimageError, UsageError, one_line
+from preimage.errors import PreimageError, UsageError, counted, one_line
 from preimage.files import reason
 from preimage.images import load_photo, save_png, sha256_of_file
 from preimage.search.result import RECORD, load_record, new_folder
@@ -328,8 +328,8 @@ def _copy(source: Path, folder: Path) -> str:
 def _questions(asked: int | None, items: int, possible: int) -> int:
     if possible <= WARM_UP:
         raise PreimageError(
-            f"the results make {possible} questions, and the first {WARM_UP} votes of a subject do "
-            "not count: give more photos, layers or settings."
+            f"the results make {counted(possible, 'question')}, and the first {WARM_UP} votes of a "
+            "subject do not count: give more photos, layers or settings."
         )
     if asked is None:
         return min(items + WARM_UP, possible)

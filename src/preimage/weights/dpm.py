@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from preimage.errors import PreimageError, UsageError, one_line
+from preimage.errors import PreimageError, UsageError, counted, one_line
 from preimage.weights.matlab import MatlabValue, read_matlab
 
 Struct = Mapping[str, MatlabValue]
@@ -196,7 +196,7 @@ class _Grammar:
         if not 1 <= len(right) <= 1 + MAX_PARTS or len(anchors) != len(right):
             raise _WrongError(
                 f"{what}: expected a root and at most {MAX_PARTS} parts, each with an anchor; got "
-                f"{len(right)} filters and {len(anchors)} anchors"
+                f"{counted(len(right), 'filter')} and {counted(len(anchors), 'anchor')}"
             )
         root, *parts = (
             self._placed(symbol, anchor, f"{what}, {f'part {i}' if i else 'root'}", octave=i > 0)
@@ -320,7 +320,7 @@ def _numbers(value: MatlabValue, what: str, count: int | None) -> Sequence[float
     if not isinstance(value, np.ndarray) or value.dtype.kind not in "fiu":
         raise _WrongError(f"{what}: expected numbers, got something else")
     if count is not None and value.size != count:
-        raise _WrongError(f"{what}: expected {count} numbers, got {value.size}")
+        raise _WrongError(f"{what}: expected {counted(count, 'number')}, got {value.size}")
     flat: list[float] = value.astype(np.float64).ravel(order="F").tolist()
     return flat
 

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from preimage.errors import PreimageError, one_line
+from preimage.errors import PreimageError, counted, one_line
 from preimage.weights.matlab import MatlabValue, read_matlab
 
 Struct = Mapping[str, MatlabValue]
@@ -202,8 +202,8 @@ def _conv(layer: _Layer, channels: int) -> int:
     groups = channels // into
     if groups * into != channels or out % groups:
         raise layer.wrong(
-            f"filters of shape {_shown(bank.shape)} do not fit {channels} channels: expected a "
-            f"third number that divides {channels}, and groups that divide {out}"
+            f"filters of shape {_shown(bank.shape)} do not fit {counted(channels, 'channel')}: "
+            f"expected a third number that divides {channels}, and groups that divide {out}"
         )
     biased = bool(biases and biases[0].size)
     layer.options = {
@@ -532,7 +532,7 @@ def _colour(values: np.ndarray, channels: int, what: str) -> tuple[float, ...]:
         values = np.full(channels, values.astype(np.float64).mean())
     if values.size != channels or not np.isfinite(values).all():
         raise _WrongError(
-            f"expected {what} for {channels} channels, got shape {_shown(values.shape)}"
+            f"expected {what} for {counted(channels, 'channel')}, got shape {_shown(values.shape)}"
         )
     return tuple(float(value) for value in values.ravel())
 
