@@ -401,7 +401,7 @@ def test_an_unknown_catalogue_layer_is_refused_before_weights_are_loaded(
     layer: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("preimage.models.catalogue.load", lambda *_: pytest.fail("loaded"))
-    with pytest.raises(UsageError, match=r"efficientnet-lite0 (needs a|has no) layer.*stem"):
+    with pytest.raises(UsageError, match=r"efficientnet-lite0 (needs a --|has no )layer.*stem"):
         representation("efficientnet-lite0", layer)
 
 

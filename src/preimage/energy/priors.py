@@ -99,7 +99,7 @@ class BoundedRange(Prior):
     def add_gradient(self, image: Tensor, into: Tensor) -> Tensor:
         squared = squared_length(image)
         scale = float(1 / (image.shape[-1] * image.shape[-2] * self.B**self.alpha))
-        power = squared.square() if self.alpha == 6 else squared.pow(self.alpha / 2 - 1)
+        power = squared * squared if self.alpha == 6 else squared.pow(self.alpha / 2 - 1)
         into.addcmul_(image, power, value=self.alpha * scale)
         return inner_product(power, squared) * scale
 

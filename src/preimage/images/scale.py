@@ -133,7 +133,7 @@ def squared_length(image: Tensor) -> Tensor:
     first, *others = image.unbind(1)
     total = first * first
     for channel in others:
-        total = total.addcmul(channel, channel)
+        total = total.addcmul_(channel, channel)
     return total.unsqueeze(1)
 
 

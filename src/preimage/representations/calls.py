@@ -11,7 +11,7 @@ and branches that depend on data are no obstacle.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -125,12 +125,15 @@ class Calls(TorchFunctionMode):
 
 
 @contextmanager
-def as_at_test_time(network: nn.Module) -> Iterator[None]:
+def as_at_test_time(modules: Iterable[nn.Module]) -> Iterator[None]:
     """Dropout and batch norm as at test time; every module gets its own mode back at the end.
+
+    `modules` are all of a network's: to collect them anew in every iteration would take longer
+    than a small layer.
 
     Attention takes its usual way, not the fused one that calls no module inside.
     """
-    training = [module for module in network.modules() if module.training]
+    training = [module for module in modules if module.training]
     fused = torch.backends.mha.get_fastpath_enabled()
     for module in training:
         module.training = False

@@ -160,7 +160,7 @@ def layer_table(
                 )
 
     try:
-        with as_at_test_time(network), Calls(network, seen, sights.ran):
+        with as_at_test_time(network.modules()), Calls(network, seen, sights.ran):
             network(image)
     except Exception as error:
         raise Unfinished(_with_spacing(rows, input_size), error) from error

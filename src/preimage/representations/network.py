@@ -188,6 +188,7 @@ class NetworkLayer(Representation):
         self._scale, self._shift = _scale_and_shift(mean, std, zero)
         self.device = self._place()
         self._modules = {name: module for name, module in network.named_modules() if name}
+        self._all = (network, *self._modules.values())
         self._target = self._checked(layer)
         self._classifier = None if classifier is None else Target.of(classifier)
         self._labels = labels
@@ -217,7 +218,7 @@ class NetworkLayer(Representation):
         side = self.input_size or 256
         image = torch.zeros(1, self.channels, side, side, device=self._place())
         # Should the network fail behind the layer, that is nobody's business here.
-        with torch.no_grad(), as_at_test_time(self.network), suppress(Exception):  # noqa: SIM117
+        with torch.no_grad(), as_at_test_time(self._all), suppress(Exception):  # noqa: SIM117
             with Calls(self.network, seen):
                 self.network(self._in_its_precision(image))
         return names, others
@@ -261,7 +262,7 @@ class NetworkLayer(Representation):
     def _output(self, network_input: Tensor, target: Target) -> Any:
         """What the target's call gives; nothing behind it runs."""
         try:
-            with as_at_test_time(self.network), self._stopping_at(target):
+            with as_at_test_time(self._all), self._stopping_at(target):
                 self.network(network_input)
         except _Reached as reached:
             return reached.output
@@ -374,6 +375,7 @@ class SeveralLayers(Representation):
         self.geometry = geometry
         self.weights = weights
         self._modules = [modules[layer] for layer in layers]
+        self._all = tuple(modules.values())
         parameter = next(network.parameters(), None)
         self.device = torch.device("cpu") if parameter is None else parameter.device
         scale, shift = _scale_and_shift(mean, std, zero)
@@ -398,7 +400,7 @@ class SeveralLayers(Representation):
             for place, module in enumerate(self._modules)
         ]
         try:
-            with as_at_test_time(self.network):
+            with as_at_test_time(self._all):
                 self.network(_scaled(image, self._scale, self._shift))
         except _Reached:
             pass
