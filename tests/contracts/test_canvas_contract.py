@@ -39,6 +39,7 @@ CANVASES: dict[str, Canvas] = {
     "blurred": BlurredCanvas(0.8),
     "blurred and clipped": BlurredCanvas(1.5, clipped=0.3),
     **{f"spectral, {name}, p = 1.3": SpectralCanvas(1.3, range=name) for name in RANGES},
+    "spectral, faint colours": SpectralCanvas(range="sigmoid", chroma=0.3),
 }
 
 every_canvas = pytest.mark.parametrize("canvas", CANVASES.values(), ids=CANVASES)
@@ -266,6 +267,21 @@ def test_an_unknown_range_is_refused() -> None:
 def test_exponent_and_amplitude_must_be_numbers(value: float) -> None:
     with pytest.raises(UsageError, match="exponent and amplitude must be numbers"):
         SpectralCanvas(exponent=value)
+
+
+@pytest.mark.parametrize("value", [float("nan"), 0.0, -1.0])
+def test_chroma_must_be_positive(value: float) -> None:
+    with pytest.raises(UsageError, match="chroma must be a positive number"):
+        SpectralCanvas(chroma=value)
+
+
+def test_faint_colours_differ_from_grey_by_as_much_less() -> None:
+    shape, mean = (3, 12, 10), MEANS[3]
+    parameters = SpectralCanvas().start(shape, [0])
+    parameters[:, 0] = 0
+    full = SpectralCanvas().render(parameters, shape, mean)
+    faint = SpectralCanvas(chroma=0.25).render(parameters, shape, mean)
+    torch.testing.assert_close(faint, 0.25 * full)
 
 
 def test_the_box_keeps_levels_between_black_and_white() -> None:

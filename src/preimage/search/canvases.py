@@ -169,13 +169,13 @@ def _adjoint_spectrum(plane: tuple[int, int], exponent: float, device: torch.dev
 
 
 @lru_cache(maxsize=16)
-def _colour_basis(channels: int, device: torch.device) -> Tensor:
+def _colour_basis(channels: int, chroma: float, device: torch.device) -> Tensor:
     """Decorrelated colours to image channels, `[C, C]`, its longest column of length 1/4."""
     if channels != 3:
         return torch.eye(channels, device=device) / 4
     basis = torch.tensor(LUCID_COLOUR, device=device)
     scaled: Tensor = basis / (4 * basis.norm(dim=0).max())
-    return scaled
+    return scaled * torch.tensor([1.0, chroma, chroma], device=device)
 
 
 SLOPE = 255.0 / 4
@@ -230,14 +230,18 @@ class SpectralCanvas(Canvas):
         amplitude: standard deviation of the normal noise that q starts from.
         range: `linear` leaves colours to the priors, `sigmoid` keeps them within 0-255 (as Lucid
             does).
+        chroma: factor on the two columns of A that hold colour differences. Less than 1 makes
+            brightness move faster than colour, for searches that would end in a rainbow.
 
     Raises:
-        UsageError: if the exponent or the amplitude is not a number, or the range is unknown.
+        UsageError: if the exponent or the amplitude is not a number, the chroma not a positive
+            one, or the range is unknown.
     """
 
     exponent: float = 1.5
     amplitude: float = 0.01
     range: str = "linear"
+    chroma: float = 1.0
 
     def __post_init__(self) -> None:
         if self.range not in RANGES:
@@ -247,6 +251,8 @@ class SpectralCanvas(Canvas):
                 "exponent and amplitude must be numbers, "
                 f"got {self.exponent:g} and {self.amplitude:g}."
             )
+        if not (math.isfinite(self.chroma) and self.chroma > 0):
+            raise UsageError(f"chroma must be a positive number, got {self.chroma:g}.")
 
     def start(self, shape: Sequence[int], seeds: Sequence[int]) -> Tensor:
         height, width = fast_plane(shape)
@@ -257,7 +263,7 @@ class SpectralCanvas(Canvas):
     def parameters_of(self, image: Tensor, mean: Sequence[float]) -> Tensor:
         plane = fast_plane(image.shape)
         z = RANGES[self.range][2](image, _colour(tuple(mean), image.dtype, image.device))
-        basis = _colour_basis(image.shape[1], image.device).to(z.dtype)
+        basis = _colour_basis(image.shape[1], self.chroma, image.device).to(z.dtype)
         x = torch.linalg.solve(basis, z.flatten(2)).view_as(z)
         # Beyond the canvas its border goes on: zeros there would be an edge in the spectrum.
         beyond = (0, plane[1] - image.shape[3], 0, plane[0] - image.shape[2])
@@ -268,12 +274,12 @@ class SpectralCanvas(Canvas):
     def render(self, parameters: Tensor, shape: Sequence[int], mean: Sequence[float]) -> Tensor:
         spectrum = _spectrum(fast_plane(shape), self.exponent, parameters.device)
         coefficients = torch.view_as_complex(parameters) * spectrum
-        return _image_of(coefficients, shape, mean, self.range)
+        return _image_of(coefficients, shape, mean, self.range, self.chroma)
 
     def pull_back(
         self, gradient: Tensor, image: Tensor, mean: Sequence[float], parameters: Tensor
     ) -> Tensor:
-        spectrum = _coefficients_of(gradient, image, mean, self.range)
+        spectrum = _coefficients_of(gradient, image, mean, self.range, self.chroma)
         spectrum *= _adjoint_spectrum(fast_plane(image.shape), self.exponent, image.device)
         return torch.view_as_real(spectrum)
 
@@ -478,21 +484,27 @@ def fast_plane(shape: Sequence[int]) -> tuple[int, int]:
 
 
 def _image_of(
-    coefficients: Tensor, shape: Sequence[int], mean: Sequence[float], range: str
+    coefficients: Tensor,
+    shape: Sequence[int],
+    mean: Sequence[float],
+    range: str,
+    chroma: float = 1.0,
 ) -> Tensor:
     """The image with these Fourier coefficients of its decorrelated colours."""
     full = torch.fft.irfft2(coefficients, s=fast_plane(shape), norm="ortho")
     x = full[..., : shape[-2], : shape[-1]]
-    basis = _colour_basis(int(shape[0]), x.device)
+    basis = _colour_basis(int(shape[0]), chroma, x.device)
     z = (basis @ x.flatten(2)).view(-1, *shape)
     return RANGES[range][0](z, _colour(tuple(mean), z.dtype, z.device))
 
 
-def _coefficients_of(gradient: Tensor, image: Tensor, mean: Sequence[float], range: str) -> Tensor:
+def _coefficients_of(
+    gradient: Tensor, image: Tensor, mean: Sequence[float], range: str, chroma: float = 1.0
+) -> Tensor:
     """Adjoint of `_image_of`'s derivative, but for how often each column counts."""
     colour = _colour(tuple(mean), image.dtype, image.device)
     gradient = RANGES[range][1](gradient, image, colour)
-    decorrelated = _colour_basis(image.shape[1], image.device).T @ gradient.flatten(2)
+    decorrelated = _colour_basis(image.shape[1], chroma, image.device).T @ gradient.flatten(2)
     # The transform pads with zeros up to the plane: the adjoint of the crop.
     plane = fast_plane(image.shape)
     spectrum: Tensor = torch.fft.rfft2(decorrelated.view_as(gradient), s=plane, norm="ortho")
