@@ -60,6 +60,7 @@ class Depth:
         seen: up to this part of the input's side is seen by a component (receptive field / side).
         exponent, range: of the spectral canvas.
         rate, rho: of the step rule.
+        pooling: whose derivative max pooling has in the first stage.
     """
 
     seen: float
@@ -67,14 +68,16 @@ class Depth:
     range: str
     rate: float
     rho: float
+    pooling: str
 
 
 DEPTHS: tuple[Depth, ...] = (
-    Depth(seen=0.1, exponent=1.5, range="linear", rate=0.02, rho=0.9),
-    Depth(seen=0.35, exponent=1.5, range="sigmoid", rate=0.03, rho=0.95),
-    Depth(seen=0.6, exponent=1.5, range="sigmoid", rate=0.02, rho=0.95),
-    Depth(seen=1.0, exponent=1.2, range="sigmoid", rate=0.03, rho=0.9),
-    Depth(seen=math.inf, exponent=1.0, range="sigmoid", rate=0.02, rho=0.95),
+    Depth(seen=0.1, exponent=1.5, range="linear", rate=0.02, rho=0.9, pooling="mean"),
+    Depth(seen=0.35, exponent=1.5, range="sigmoid", rate=0.03, rho=0.95, pooling="mean"),
+    Depth(seen=0.6, exponent=1.5, range="sigmoid", rate=0.02, rho=0.95, pooling="mean"),
+    Depth(seen=0.8, exponent=1.2, range="sigmoid", rate=0.03, rho=0.9, pooling="mean"),
+    Depth(seen=1.0, exponent=1.2, range="sigmoid", rate=0.03, rho=0.9, pooling="max"),
+    Depth(seen=math.inf, exponent=1.0, range="sigmoid", rate=0.02, rho=0.95, pooling="max"),
 )
 """Chosen by measurement (docs/solvers.md).
 
@@ -145,7 +148,7 @@ def _best(
         canvas=SpectralCanvas(exponent=depth.exponent, amplitude=0.01, range=depth.range),
         step_rule=NormalizedMomentum(depth.rate, depth.rho),
         stages=(
-            Stage(70, jitter=jitter, pooling="mean"),
+            Stage(70, jitter=jitter, pooling=depth.pooling),
             Stage(70, jitter=jitter),
             Stage(110),
             Stage(100, decay="cosine"),
