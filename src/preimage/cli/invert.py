@@ -14,7 +14,7 @@ from preimage.errors import UsageError
 if TYPE_CHECKING:
     import numpy as np
 
-    from preimage.gallery.movie import Recorder
+    from preimage.gallery.movie import Film
     from preimage.representations import Representation
     from preimage.search import Result
 
@@ -224,7 +224,7 @@ def write_film(film: bytes, movie: Path) -> None:
 
 def finish(
     results: list[Result],
-    recorders: Sequence[Recorder],
+    recorders: Sequence[Film],
     movie: Path | None,
     out: Path | None,
     overwrite: bool,

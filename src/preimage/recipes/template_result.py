@@ -84,7 +84,7 @@ def _panels(subject: Subject, result: Result, found: Found) -> tuple[Tile, ...]:
         tiles.append(Tile(_stretched(found.root[0]), "root", f"{seen}; {stretched}"))
     how = "searched at once" if subject.joint else "each searched alone"
     if "method" in result.record:
-        how = f"each inverted by {result.record['method']}"
+        how = "each inverted by HOGgle"
     tiles.append(Tile(_glyphs_of_all(subject), "with parts", "positive weights"))
     tiles.append(Tile(shown, subject.title, f"{name} {value}; {how}; {stretched}"))
     return tuple(tiles)
