@@ -68,7 +68,8 @@ def template_result(
 
 def _panels(subject: Subject, result: Result, found: Found) -> tuple[Tile, ...]:
     """The figure: filters as glyphs, the root's image where it has one, and the whole."""
-    stretched = "contrast stretched"
+    by_hoggle = "method" in result.record
+    stretched = "by HOGgle, contrast stretched" if by_hoggle else "contrast stretched"
     name, value = result.headline
     own = found.filters[0]["score"]
     shown = _stretched(found.outcome.view[0])
@@ -82,9 +83,8 @@ def _panels(subject: Subject, result: Result, found: Found) -> tuple[Tile, ...]:
     if found.root is not None:
         seen = "the whole at half its size" if subject.joint else f"score {own:.2f}"
         tiles.append(Tile(_stretched(found.root[0]), "root", f"{seen}; {stretched}"))
-    how = "searched at once" if subject.joint else "each searched alone"
-    if "method" in result.record:
-        how = "each inverted by HOGgle"
+    alone = "each inverted alone" if by_hoggle else "each searched alone"
+    how = "searched at once" if subject.joint else alone
     tiles.append(Tile(_glyphs_of_all(subject), "with parts", "positive weights"))
     tiles.append(Tile(shown, subject.title, f"{name} {value}; {how}; {stretched}"))
     return tuple(tiles)
