@@ -75,6 +75,20 @@ def test_json_alone_writes_nothing(run, photo, texture, elsewhere, task):
     assert set(elsewhere.iterdir()) == before
 
 
+def test_a_movie_of_a_dream_has_one_size_and_all_octaves(run, photo, texture):
+    words = ("dream", *commands(photo, texture)["dream"], "--json")
+    answer = run(*words, "--movie", "films/dream.gif")
+    assert answer.code == 0
+    sizes = answer.json["octaves"]["sizes"]
+    assert [size["width"] for size in sizes] == [69, 96]
+    with Image.open("films/dream.gif") as film:
+        assert film.size == (96, 80)
+        # Two iterations of each tile and the result.
+        assert film.n_frames == 2 * sum(size["tiles"] for size in sizes) + 1
+    plain = run(*words)
+    assert plain.json["growth"] == answer.json["growth"]
+
+
 @pytest.mark.parametrize("task", ["texture", "style", "fool"])
 def test_a_movie(run, photo, texture, task):
     answer = run(task, *commands(photo, texture)[task], "--json", "--movie", "film.gif")

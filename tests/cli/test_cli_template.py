@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from safetensors import safe_open
+from safetensors.numpy import save_file
 
 import dpm_toy
 
@@ -47,6 +49,51 @@ def test_json_writes_nothing(run, model):
     assert not record["template"]["joint"]
     assert [entry["name"] for entry in record["filters"]] == ["root", "part 1", "part 2"]
     assert not Path("preimage-out").exists()
+
+
+def test_hoggle(run, fails, model, small_dictionary):
+    words = ("template", model, "--component", 2, "--method", "hoggle")
+    assert "train one with preimage hoggle train --photos DIR, or" in fails(1, *words)
+    words = (*words, "--dictionary", small_dictionary)
+    answer = run(*words)
+    assert answer.code == 0, answer
+    folder = Path("preimage-out/toy-component-2-hoggle")
+    assert f"result: {folder}" in answer.out
+    record = json.loads((folder / "result.json").read_text())
+    assert (record["method"], record["template"]["joint"]) == ("hoggle", False)
+    assert f"{record['score']:.2f}" in answer.out
+    model.unlink()
+    assert run("rerun", folder, "--out", "again").code == 0
+    for name in ("image.png", "canvas.npy", "code.npy", "figure.png", "trace.csv"):
+        assert (folder / name).read_bytes() == Path("again", name).read_bytes()
+
+
+def test_hoggle_of_one_part_as_json(run, model, small_dictionary):
+    words = ("--method", "hoggle", "--dictionary", small_dictionary, "--part", 2, "--separate")
+    record = run("template", model, "--component", 1, *words, "--json").json
+    assert [entry["name"] for entry in record["filters"]] == ["part 2"]
+    assert not Path("preimage-out").exists()
+
+
+def test_what_goes_with_one_method_only(fails, model, small_dictionary):
+    words = ("template", model, "--component", 1)
+    hoggle = (*words, "--method", "hoggle", "--dictionary", small_dictionary)
+    assert "inverts every filter by itself: leave --joint out" in fails(2, *hoggle, "--joint")
+    for option, value in (("--preset", "best"), ("--fidelity", 3), ("--iterations", 3),
+                          ("--seed", 0)):  # fmt: skip
+        message = fails(2, *hoggle, option, value)
+        assert f"--method hoggle does not search: leave {option} out" in message
+    message = fails(2, *words, "--dictionary", small_dictionary)
+    assert "--dictionary is for --method hoggle: give both or neither" in message
+    other = "other.safetensors"
+    with safe_open(small_dictionary, framework="numpy") as file:
+        header = file.metadata()
+    # Of a descriptor with 36 numbers a cell.
+    atoms = {"code_atoms": np.zeros((32, 36 * 25), np.float32), "pixel_atoms": np.zeros(3)}
+    save_file(atoms, other, header)
+    message = fails(1, *words, "--method", "hoggle", "--dictionary", other, "--out", "out")
+    assert "code_atoms of shape [32, 900] where [32, 775] was said: train one again" in message
+    assert not Path("out").exists()
 
 
 @pytest.mark.parametrize(

@@ -168,7 +168,9 @@ def test_options_it_has_no_use_for_are_refused(experiment: Experiment, tmp_path:
         "layers_per_model": 2, "detectors": tmp_path,
     }  # fmt: skip
     assert set(values) == set(OPTIONS)
-    needed = {name: tmp_path for name in FOLDERS if name in experiment.takes}
+    needed = dict.fromkeys(set(FOLDERS) & set(experiment.takes), tmp_path)
+    for name in experiment.optional:
+        del needed[name]
     for option in set(OPTIONS) - set(experiment.takes) - set(FOR_ALL):
         given = {**needed, option: values[option]}
         typed = option.replace("_", "-")

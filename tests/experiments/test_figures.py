@@ -14,6 +14,7 @@ from preimage.experiments.experiment import Request
 from preimage.experiments.figure13_parts import marked
 from preimage.experiments.reproduce import reproduce
 from preimage.images import Tile
+from preimage.recipes import hoggle_training as training
 from preimage.representations import Geometry
 from preimage.search.result import load_record
 from toys import SIDE, small_layer
@@ -84,6 +85,40 @@ def test_figure15_takes_the_papers_components(tmp_path):
         rows_of("figure15", tmp_path / "out", detectors=empty)
     with pytest.raises(PreimageError, match=rf"nowhere: {expected} \(no such file or directory\)"):
         rows_of("figure15", tmp_path / "out", detectors=tmp_path / "nowhere")
+
+
+def test_figure15_has_hoggle_where_there_is_a_dictionary(
+    tmp_path, real_photos, small_dictionary, monkeypatch
+):
+    folder = tmp_path / "detectors"
+    folder.mkdir()
+    dpm_toy.save(folder / "toy_final.mat")
+
+    def report(**options: Any) -> dict[str, Any]:
+        request = Request(
+            tmp_path / "out", detectors=folder, iterations=2, preset="best", **options
+        )
+        return reproduce("figure15", request)
+
+    without = report()
+    assert [row["method"] for row in without["rows"]] == ["maximization"]
+    assert "HOGgle, is left out: give --dictionary FILE, or --photos DIR" in without["notes"][0]
+    assert without["settings"]["dictionary"] is None
+    given = report(dictionary=small_dictionary)
+    assert given["rows"][0] == without["rows"][0]
+    row = given["rows"][1]
+    assert (row["component"], row["method"], row["preset"]) == ("toy, component 1", "HOGgle", None)
+    record = load_record(tmp_path / "out" / "cases" / row["case"])
+    assert (record["method"], record["score"]) == ("hoggle", row["score"])
+    digest = record["settings"]["dictionary"]["sha256"]
+    assert given["settings"]["dictionary"]["sha256"] == digest
+    monkeypatch.setattr(training, "ATOMS", 16)
+    train = training.train
+    monkeypatch.setattr(training, "train", lambda photos, **all: train(photos, atoms=16, **all))
+    learned = report(photos=real_photos, seed=3)
+    assert "16 atoms learned here from 6 photos of the folder; the" in learned["notes"][0]
+    assert learned["rows"][1]["method"] == "HOGgle"
+    assert learned["rows"][1]["case"] != row["case"]
 
 
 def test_figure16_shares_a_canvas_where_cells_see_little(tmp_path):

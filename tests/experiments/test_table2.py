@@ -117,7 +117,7 @@ def test_no_photos_are_left_to_learn_from(request_of, real_photos, tmp_path):
 def test_a_dictionary_for_other_cells(request_of, real_photos, tmp_path):
     path = tmp_path / "cell16.safetensors"
     training.train([real_photos / "coffee.png"], cell=16, atoms=4).save(path)
-    with pytest.raises(PreimageError, match="is for cells of 16 pixels, Table 2 has 8"):
+    with pytest.raises(PreimageError, match="is for cells of 16 pixels, the paper has 8"):
         reproduce("table2", request_of(dictionary=path))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from io import BytesIO
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,7 @@ from PIL import Image
 
 import preimage as pi
 from preimage.errors import PreimageError, UsageError
+from preimage.gallery.movie import DREAM_WIDEST, FRAMES, DreamRecorder
 from preimage.recipes import dreaming
 from preimage.recipes.dreaming import DREAM_LAYERS, OVERLAP, Octaves, _add, _subtract, _tiles
 from preimage.representations import Geometry, SeveralLayers
@@ -110,6 +113,46 @@ def test_callbacks_count_over_all_tiles() -> None:
         callbacks=[lambda snapshot: seen.append((snapshot.iteration, snapshot.iterations))],
     )
     assert [iteration for iteration, _ in seen] == list(range(1, seen[-1][1] + 1))
+
+
+def test_onlookers_see_the_whole_picture_grow_over_all_octaves() -> None:
+    seen: list[tuple[float, Image.Image]] = []
+    options = {"octaves": Octaves(2, tile=96), "iterations": 3}
+    result = pi.dream(
+        toy(),
+        picture(0, 150, 100),
+        **options,
+        onlookers=[lambda done, draw: seen.append((done, draw()))],
+    )
+    tiles = [size["tiles"] for size in result.record["octaves"]["sizes"]]
+    # Either octave is half of it, whatever the number of its tiles.
+    halves = [[(i + 1) / (2 * 3 * n) for i in range(3 * n)] for n in tiles]
+    expected = [*halves[0], *(0.5 + done for done in halves[1])]
+    assert [done for done, _ in seen] == pytest.approx(expected)
+    assert [picture.size for _, picture in seen] == [(107, 71)] * (3 * tiles[0]) + [(150, 100)] * (
+        3 * tiles[1]
+    )
+    # What has been dreamt so far is in the picture: each differs from the one before.
+    first, *_, last = (np.asarray(shown, float) for _, shown in seen[-3 * tiles[1] :])
+    final = np.asarray(result.image, float)
+    assert np.abs(last - final).mean() < 0.2 * np.abs(first - final).mean()
+    plain = pi.dream(toy(), picture(0, 150, 100), **options)
+    assert np.array_equal(np.asarray(plain.image), np.asarray(result.image))
+
+
+def test_a_film_of_a_dream_is_evenly_spread_and_of_one_size() -> None:
+    film = DreamRecorder()
+    for i in range(1, 401):
+        side = 20 if i <= 200 else 40
+        film(i / 400, lambda side=side: Image.new("RGB", (side, side), (side, 0, 0)))
+    assert len(film.frames) == FRAMES + 1
+    small = sum(frame.width == 20 for frame in film.frames)
+    assert abs(small - FRAMES / 2) <= 1
+    with Image.open(BytesIO(film.gif([Image.new("RGB", (40, 40))]))) as gif:
+        assert gif.size == (40, 40)
+    wide = DreamRecorder()
+    wide(0.5, lambda: Image.new("RGB", (2 * DREAM_WIDEST, 100)))
+    assert wide.frames[0].size == (DREAM_WIDEST, 50)
 
 
 def test_what_excites_nothing_is_refused() -> None:

@@ -41,6 +41,7 @@ from preimage.cli.invert import check_places, finish
 @options.whole(
     "--jitter", "T", "Shift the view by up to T-1 pixels. Default: a quarter of the layer's stride."
 )
+@options.movie
 @options.out_folder("preimage-out/IMAGE-MODEL-LAYER-dream; with --json, nothing is written")
 @options.seed
 @options.device
@@ -57,6 +58,7 @@ def dream(
     strength: float,
     iterations: int,
     jitter: int | None,
+    movie: Path | None,
     out: Path | None,
     overwrite: bool,
     seed: int,
@@ -72,7 +74,9 @@ def dream(
     Examples:
       preimage dream clouds.jpg
       preimage dream clouds.jpg --model alexnet --layers relu5 --size 2000
+      preimage dream clouds.jpg --movie clouds.gif
     """
+    from preimage.gallery.movie import DreamRecorder
     from preimage.recipes import Octaves
     from preimage.recipes import dream as search
     from preimage.recipes.dreaming import DREAM_LAYERS
@@ -82,9 +86,10 @@ def dream(
     chosen = layers or [layers_for(model, DREAM_LAYERS)]
     check_layers(model, chosen)
     asked = Octaves(octaves, scale, tile)
-    check_places(out, None, overwrite)
+    check_places(out, movie, overwrite)
     options.check_photos([image])
     phi = several_layers(model, chosen).to(options.chosen_device(device))
+    recorders = [] if movie is None else [DreamRecorder()]
     with console.watching(f"dream of {image.name}") as bars:
         result = search(
             phi,
@@ -96,6 +101,7 @@ def dream(
             jitter=jitter,
             seed=seed,
             callbacks=bars,
+            onlookers=recorders,
         )
     words = (image.stem, phi.model, phi.layer, "dream")
-    finish([result], [], None, out, overwrite, as_json, words)
+    finish([result], recorders, movie, out, overwrite, as_json, words)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from click.core import ParameterSource
 
 from preimage.cli import console, options
 from preimage.errors import UsageError
@@ -15,7 +14,7 @@ from preimage.errors import UsageError
 if TYPE_CHECKING:
     import numpy as np
 
-    from preimage.gallery.movie import Recorder
+    from preimage.gallery.movie import Film
     from preimage.representations import Representation
     from preimage.search import Result
 
@@ -33,20 +32,7 @@ if TYPE_CHECKING:
 @options.pretrained_or_random
 @options.cells
 @options.size("256")
-@click.option(
-    "--method",
-    metavar="search|hoggle",
-    type=click.Choice(["search", "hoggle"]),
-    default="search",
-    show_default=True,
-    help="hoggle: only for hog, by a dictionary learned from photos, without a search.",
-)
-@click.option(
-    "--dictionary",
-    metavar="FILE",
-    type=options.FILE,
-    help="hoggle: what `preimage hoggle train` has written. Default: the one in the cache.",
-)
+@options.method("only for hog, by a dictionary learned from photos, without a search.")
 @options.preset("best|paper|quick")
 @options.weight(
     "--fidelity", "C", "Weight of the loss against the image prior. Default: the layer's own."
@@ -131,7 +117,9 @@ def invert(
     layer, chosen = options.check_model(
         model, layer, size, input, weights=weights, cell=cell, step=step
     )
-    _check_method(method, model, dictionary)
+    if method == "hoggle" and model != "hog":
+        raise UsageError(f"--method hoggle inverts hog, not {model}: give --model hog.")
+    options.check_method(method, dictionary, SEARCH_ONLY)
     if groups is not None and (overrides["channels"] is not None or movie is not None):
         raise UsageError("--groups goes neither with --channels nor with --movie.")
     check_places(out, movie, overwrite)
@@ -179,20 +167,6 @@ SEARCH_ONLY = (
     "jitter", "alpha", "beta", "stretch", "movie", "seed",
 )  # fmt: skip
 """Options that say how to search."""
-
-
-def _check_method(method: str, model: str, dictionary: Path | None) -> None:
-    """Refuse what goes with the other method only."""
-    if method == "search":
-        if dictionary is not None:
-            raise UsageError("--dictionary is for --method hoggle: give both or neither.")
-        return
-    if model != "hog":
-        raise UsageError(f"--method hoggle inverts hog, not {model}: give --model hog.")
-    context = click.get_current_context()
-    for name in SEARCH_ONLY:
-        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
-            raise UsageError(f"--method hoggle does not search: leave --{name} out.")
 
 
 def _hoggle(
@@ -250,7 +224,7 @@ def write_film(film: bytes, movie: Path) -> None:
 
 def finish(
     results: list[Result],
-    recorders: Sequence[Recorder],
+    recorders: Sequence[Film],
     movie: Path | None,
     out: Path | None,
     overwrite: bool,

@@ -17,6 +17,7 @@ from types import FrameType
 from typing import Any, TypedDict, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from preimage.errors import PreimageError, UsageError
 from preimage.files import obstacle, safe_name
@@ -359,6 +360,45 @@ def preset(names: str) -> Callable[[Command], Command]:
         show_default=True,
         help="Settings to begin with; the options below replace single ones.",
     )
+
+
+def method(help: str) -> Callable[[Command], Command]:
+    """`--method` and `--dictionary`; the help says what hoggle does."""
+
+    def decorate(command: Command) -> Command:
+        command = click.option(
+            "--dictionary",
+            metavar="FILE",
+            type=FILE,
+            help="hoggle: what `preimage hoggle train` has written. Default: the one in the cache.",
+        )(command)
+        return click.option(
+            "--method",
+            metavar="search|hoggle",
+            type=click.Choice(["search", "hoggle"]),
+            default="search",
+            show_default=True,
+            help=f"hoggle: {help}",
+        )(command)
+
+    return decorate
+
+
+def check_method(method: str, dictionary: Path | None, search_only: Sequence[str]) -> None:
+    """Refuse what goes with the other method only.
+
+    Raises:
+        UsageError: if a dictionary was given for a search, or one of the options that say how to
+            search for hoggle.
+    """
+    if method == "search":
+        if dictionary is not None:
+            raise UsageError("--dictionary is for --method hoggle: give both or neither.")
+        return
+    context = click.get_current_context()
+    for name in search_only:
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            raise UsageError(f"--method hoggle does not search: leave --{name} out.")
 
 
 def movie(command: Command) -> Command:

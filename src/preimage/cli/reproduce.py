@@ -51,8 +51,8 @@ def out_folder(command: options.Command) -> options.Command:
     "--dictionary",
     metavar="FILE",
     type=options.FILE,
-    help="table2, figure5: a dictionary of `preimage hoggle train`. Default: one is trained on "
-    "photos of --photos that are not tested.",
+    help="table2, figure5, figure15: a dictionary of `preimage hoggle train`. Default: one is "
+    "trained on photos of --photos that are not tested.",
 )
 @click.option(
     "--detectors",

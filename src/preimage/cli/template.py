@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from preimage.cli import console, options
+from preimage.errors import UsageError
+
+if TYPE_CHECKING:
+    from preimage.search import Result
 
 
 @click.command(cls=options.Heavy, short_help="Show what a detector's HOG template looks for.")
@@ -26,6 +30,7 @@ from preimage.cli import console, options
     help="One image for root and parts at once, or one for each, the parts' laid over the root's. "
     "Default: joint with best, separate with paper.",
 )
+@options.method("show what a dictionary learned from photos makes of the positive weights.")
 @options.preset("best|paper")
 @options.weight(
     "--fidelity",
@@ -44,6 +49,8 @@ def template(
     component: int,
     part: int | None,
     joint: bool | None,
+    method: str,
+    dictionary: Path | None,
     preset: str,
     out: Path | None,
     overwrite: bool,
@@ -62,28 +69,50 @@ def template(
       preimage template bicycle_final.mat --component 2
       preimage template bicycle_final.mat --component 2 --preset paper --out as-published
       preimage template person_final.mat --component 1 --part 3
+      preimage template bicycle_final.mat --component 2 --method hoggle
     """
     from preimage.recipes import template as search
     from preimage.search.result import check_new_folder
 
+    options.check_method(method, dictionary, SEARCH_ONLY)
+    if method == "hoggle" and joint:
+        raise UsageError("--method hoggle inverts every filter by itself: leave --joint out.")
     if out is not None:
         check_new_folder(out, overwrite)
-    with console.watching(file.stem) as bars:
-        result = search(
-            file,
-            component,
-            part=part,
-            joint=joint,
-            preset=preset,
-            seed=seed,
-            device=options.chosen_device(device),
-            callbacks=bars,
-            **overrides,
-        )
+    if method == "hoggle":
+        result = _hoggle(file, component, part, dictionary, options.chosen_device(device))
+    else:
+        with console.watching(file.stem) as bars:
+            result = search(
+                file,
+                component,
+                part=part,
+                joint=joint,
+                preset=preset,
+                seed=seed,
+                device=options.chosen_device(device),
+                callbacks=bars,
+                **overrides,
+            )
     place = None
     if out is not None or not as_json:
-        place = result.save(options.free_folder(result.name) if out is None else out, overwrite)
+        words = (result.name, None if method == "search" else method)
+        place = result.save(options.free_folder(*words) if out is None else out, overwrite)
     if as_json:
         console.print_records([result.record])
     else:
         console.print_results([result], str(place))
+
+
+SEARCH_ONLY = ("preset", "fidelity", "iterations", "seed")
+"""Options that say how to search."""
+
+
+def _hoggle(
+    file: Path, component: int, part: int | None, dictionary: Path | None, device: str
+) -> Result:
+    from preimage.recipes.dictionaries import load_dictionary
+    from preimage.recipes.template_hoggle import hoggle_template
+
+    pairs = None if dictionary is None else load_dictionary(dictionary)
+    return hoggle_template(file, component, part=part, dictionary=pairs, device=device)

@@ -161,14 +161,15 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     ),
     Experiment(
         name="figure15",
-        question="Which images do the HOG templates of detectors like best?",
+        question="Which images do the HOG templates of detectors like best, beside HOGgle's?",
         run=figure15.figure15,
-        quick=Size(count=0, minutes=1.5),
-        paper=Size(count=0, minutes=1.5),
+        quick=Size(count=0, minutes=3.5),
+        paper=Size(count=0, minutes=3.5),
         cut="",
-        takes=("preset", "iterations", "detectors"),
+        takes=("photos", "preset", "iterations", "dictionary", "detectors"),
         columns=figure15.COLUMNS,
         says=figure15.SAYS,
+        optional=("photos",),
     ),
     *(
         Experiment(

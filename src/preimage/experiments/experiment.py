@@ -127,6 +127,7 @@ class Experiment:
         takes: fields of `Request` that it understands besides `out`, `scale`, `seed`, `device`.
         columns: of the table on screen.
         says: what the paper prints, as JSON, with the sentence or caption it is taken from.
+        optional: folders among `takes` that it can do without.
     """
 
     name: str
@@ -138,6 +139,7 @@ class Experiment:
     takes: tuple[str, ...]
     columns: tuple[Column, ...]
     says: Mapping[str, Any]
+    optional: tuple[str, ...] = ()
 
     def size(self, scale: str) -> Size:
         """Its size at a scale."""

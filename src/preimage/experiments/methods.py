@@ -19,7 +19,10 @@ from preimage.recipes import (
     maximize,
     template,
 )
+from preimage.recipes.dictionaries import Dictionary
+from preimage.recipes.hoggle import METHOD
 from preimage.recipes.maxima import Maxima, known_maxima
+from preimage.recipes.template_hoggle import hoggle_template
 from preimage.representations import Representation
 from preimage.search.result import Result
 
@@ -142,6 +145,31 @@ class ComponentTarget:
     def digest(self) -> str:
         """The file's, and which component."""
         return f"{self.sha256} component {self.number}"
+
+
+@dataclass(frozen=True)
+class HoggleTemplating:
+    """What HOGgle shows for components of detectors, as `hoggle_template` makes it.
+
+    Attributes:
+        dictionary: the pairs of atoms.
+        device: where to measure.
+    """
+
+    dictionary: Dictionary
+    device: str = "cpu"
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        return {"task": "template", "method": METHOD, "dictionary": self.dictionary.digest}
+
+    def results(self, targets: Sequence[ComponentTarget], seed: int) -> Sequence[Result]:
+        return [
+            hoggle_template(
+                target.path, target.number, dictionary=self.dictionary, device=self.device
+            )
+            for target in targets
+        ]
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ FOR_ALL = ("photos", "count", "detectors")
 """Those that one may give to every name alike; an experiment that has no use for one says so."""
 
 FOLDERS = ("photos", "detectors")
-"""Those that an experiment which takes them can't do without."""
+"""Those that an experiment which takes them can't do without, unless it says so."""
 
 REPORT, ROWS, CASES = "report.json", "rows.csv", "cases.csv"
 
@@ -122,7 +122,8 @@ def _check(experiment: Experiment, request: Request) -> None:
             raise UsageError(f"{experiment.name} has no use for --{_typed(option)}: leave it out.")
     voted = request.study is not None  # its pictures are there already
     for folder in () if voted else FOLDERS:
-        if folder in experiment.takes and getattr(request, folder) is None:
+        needed = folder in experiment.takes and folder not in experiment.optional
+        if needed and getattr(request, folder) is None:
             raise UsageError(f"{experiment.name} needs a folder of {folder}: give --{folder} DIR.")
 
 

@@ -2,41 +2,32 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-import sklearn
 from matplotlib.figure import Figure
 from PIL import Image, ImageOps
 
-import preimage
-from preimage.errors import PreimageError, UsageError, counted, nearest
+from preimage.errors import UsageError, nearest
 from preimage.experiments import plots
 from preimage.experiments.cases import Case, Finished, Inversion, Method, identity_of
+from preimage.experiments.dictionary import CELL, HOGGLE, dictionary_for, of_report
 from preimage.experiments.experiment import Report, Request
 from preimage.experiments.photos import PhotoTarget
 from preimage.experiments.rows import mean_row
 from preimage.experiments.tables import Column, Row, number, percent
-from preimage.files import printable, sha256_of_file
+from preimage.files import printable
 from preimage.images import Tile, contact_sheet
-from preimage.images.folder import usable
 from preimage.recipes import encode, settings_for
-from preimage.recipes import hoggle_training as training
-from preimage.recipes.dictionaries import Dictionary, load_dictionary
+from preimage.recipes.dictionaries import Dictionary
 from preimage.recipes.hoggle import hoggle
 from preimage.recipes.views import SIZE, view_for
 from preimage.representations import Representation, representation
 from preimage.search.result import Result
 
-HOGGLE, NATURAL = "HOGgle", "natural pre-image"
+NATURAL = "natural pre-image"
 PRESETS = ("paper", "best")
-CELL = 8
-TRAINED_ON = 100
-"""Photos that a dictionary is learned from: the last of the folder, the tests are on the first."""
 ILLUSTRATED = 4
 """Photos of the figure."""
 
@@ -204,7 +195,7 @@ def _lines(request: Request) -> tuple[list[Line], tuple[str, ...]]:
     first = []
     if any(entry.method == HOGGLE for entry in entries):
         hog = representation("hog", cell=CELL).to(request.device)
-        dictionary, note = _dictionary(request)
+        dictionary, note = dictionary_for(request)
         first = [Line(entries[0], None, Hoggling(hog, dictionary), hog)]
         notes.insert(0, note)
     order = {entry.descriptor: place for place, entry in enumerate(ENTRIES)}
@@ -238,63 +229,8 @@ def _row(line: Line, found: Sequence[Finished]) -> Row:
 
 
 def _settings(lines: Sequence[Line]) -> Mapping[str, Any]:
-    dictionaries = [
-        {"sha256": line.method.dictionary.digest, **asdict(line.method.dictionary.header)}
-        for line in lines
-        if isinstance(line.method, Hoggling)
-    ]
-    return {"size": SIZE, "dictionary": dictionaries[0] if dictionaries else None}
-
-
-def _dictionary(request: Request) -> tuple[Dictionary, str]:
-    """The dictionary that was given, or one learned from photos that are not tested."""
-    if request.dictionary is not None:
-        dictionary = load_dictionary(request.dictionary)
-        header = dictionary.header
-        if header.cell != CELL:
-            raise PreimageError(
-                f"{request.dictionary} is for cells of {counted(header.cell, 'pixel')}, "
-                f"Table 2 has {CELL}."
-            )
-        atoms, photos = counted(header.atoms, "atom"), counted(header.photos, "photo")
-        learned = f"{atoms} from {photos}, given with --dictionary"
-        return dictionary, f"HOGgle's dictionary: {learned}"
-    found = usable(request.sample.photos.rest[-TRAINED_ON:], least_side=training.least_side(CELL))
-    if not found.paths:
-        raise PreimageError(
-            f"{request.photos}: HOGgle needs other photos to learn from than the "
-            f"{request.count} tested, and there are none: give a larger folder, a smaller "
-            "--count, or a --dictionary of `preimage hoggle train`."
-        )
-    dictionary = _kept_or_trained(request, found.paths)
-    atoms, photos = counted(dictionary.header.atoms, "atom"), counted(len(found.paths), "photo")
-    return dictionary, (
-        f"HOGgle's dictionary: {atoms} learned here from {photos} of the folder, none of them "
-        "tested; the paper used its authors' own"
-    )
-
-
-def _kept_or_trained(request: Request, photos: Sequence[Path]) -> Dictionary:
-    """A dictionary is a file of the output folder, named like a case by what it depends on."""
-    content = {
-        "preimage": preimage.__version__,
-        "scikit-learn": sklearn.__version__,
-        "photos": [sha256_of_file(photo) for photo in photos],
-        "cell": CELL,
-        "atoms": training.ATOMS,
-        "blocks": training.BLOCKS_PER_ATOM,
-        "passes": training.PASSES,
-        "penalty": training.PENALTY,
-    }
-    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:20]
-    path = request.out / "dictionaries" / f"{digest}.safetensors"
-    if path.is_file():
-        return load_dictionary(path)
-    with request.progress("HOGgle's dictionary", training.steps(training.ATOMS)) as advance:
-        dictionary = training.train(photos, cell=CELL, progress=advance)
-    path.parent.mkdir(exist_ok=True)
-    dictionary.save(path)
-    return dictionary
+    used = [line.method.dictionary for line in lines if isinstance(line.method, Hoggling)]
+    return {"size": SIZE, "dictionary": of_report(used[0]) if used else None}
 
 
 def _chart(rows: Sequence[Row]) -> Figure:

@@ -12,7 +12,7 @@ Row = Mapping[str, Value]
 
 FIELDS: dict[str, str] = {
     "photo": "name of the photo the row speaks of; absent where it averages over photos",
-    "method": "how the pre-image was made: `natural pre-image` or `HOGgle`",
+    "method": "how the image was made: `natural pre-image`, `maximization` or `HOGgle`",
     "descriptor": "name of a hand-crafted code in the paper",
     "model": "as in a record's `representation`",
     "layer": "as in a record's `representation`; null where there are no layers",

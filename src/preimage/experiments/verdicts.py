@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from preimage.errors import counted
+from preimage.experiments.dictionary import HOGGLE
 from preimage.experiments.figure08_study import NO_PRIOR, STRONG, WEAK
-from preimage.experiments.table2 import ENTRIES, HOGGLE, NATURAL
+from preimage.experiments.table2 import ENTRIES, NATURAL
 from preimage.experiments.tables import Row, number, percent
 
 AGREES, DIFFERS, BETTER, NOT_MEASURED = "agrees", "differs", "better", "not measured"

@@ -15,8 +15,8 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from preimage.errors import PreimageError, one_line
-from preimage.files import reason, replacing
+from preimage.errors import PreimageError, counted, one_line
+from preimage.files import printable, reason, replacing
 from preimage.weights.store import home
 
 FORMAT = 1
@@ -70,11 +70,13 @@ class Dictionary:
         header: what it was learned for.
         code_atoms: `[K, 31·block²]`, channel by channel, row by row.
         pixel_atoms: `[K, patch²]`, row by row.
+        path: of the file it was read from, absolute.
     """
 
     header: Header
     code_atoms: np.ndarray
     pixel_atoms: np.ndarray
+    path: str | None = None
 
     @cached_property
     def digest(self) -> str:
@@ -83,6 +85,10 @@ class Dictionary:
         for atoms in (self.code_atoms, self.pixel_atoms):
             sha.update(np.ascontiguousarray(atoms, dtype="<f4").tobytes())
         return sha.hexdigest()
+
+    def to_record(self) -> dict[str, Any]:
+        """The record's `dictionary`: where it was, which one it is, and its header."""
+        return {"path": self.path, "sha256": self.digest, **asdict(self.header)}
 
     def _text(self) -> str:
         return json.dumps(asdict(self.header), sort_keys=True)
@@ -120,10 +126,10 @@ def load_dictionary(path: str | os.PathLike[str]) -> Dictionary:
             if HEADER not in metadata or not {CODE, PIXELS} <= set(file.keys()):
                 raise _DamagedError("safetensors without a HOGgle dictionary")
             header = _header(metadata[HEADER])
-            atoms = [
+            code_atoms, pixel_atoms = (
                 _atoms(file, name, [header.atoms, width])
                 for name, width in ((CODE, CHANNELS * header.block**2), (PIXELS, header.patch**2))
-            ]
+            )
     except OSError as error:
         why = reason(error).removesuffix(f": {path}")  # safetensors names the file once more
         raise PreimageError(f"{path}: cannot be read ({why})") from error
@@ -132,7 +138,62 @@ def load_dictionary(path: str | os.PathLike[str]) -> Dictionary:
             f"{path}: expected a dictionary of `preimage hoggle train`, got {one_line(error)}: "
             "train one again."
         ) from error
-    return Dictionary(header, *atoms)
+    return Dictionary(header, code_atoms, pixel_atoms, path=os.path.abspath(path))
+
+
+def dictionary_for(cell: int, given: Dictionary | None, otherwise: str = "") -> Dictionary:
+    """The dictionary for a cell size: what was given, or what was trained on this machine.
+
+    Args:
+        cell: side of the code's cells in pixels.
+        given: a dictionary, or None for this machine's.
+        otherwise: what else to do about one for other cells.
+
+    Raises:
+        PreimageError: if there is none, or it is for another cell size.
+    """
+    found = given or _trained(cell)
+    if found.header.cell != cell:
+        raise PreimageError(
+            f"this dictionary is for cells of {counted(found.header.cell, 'pixel')}, the code "
+            f"has cells of {cell}: give the other one{otherwise}."
+        )
+    return found
+
+
+def _trained(cell: int) -> Dictionary:
+    path = dictionary_path(cell)
+    if not path.is_file():
+        option = "" if cell == 8 else f" --cell {cell}"
+        raise PreimageError(
+            f"HOGgle has no dictionary for cells of {counted(cell, 'pixel')} on this machine: "
+            f"train one with preimage hoggle train --photos DIR{option}, or give --dictionary FILE."
+        )
+    return load_dictionary(path)
+
+
+def recorded_dictionary(record: Mapping[str, Any]) -> Dictionary:
+    """The dictionary that a result was made with: where it was then, or in the cache.
+
+    Args:
+        record: as `Dictionary.to_record` gives it.
+
+    Raises:
+        PreimageError: if neither is the one of the record.
+        LookupError, TypeError, ValueError: if the record is damaged.
+    """
+    places = [dictionary_path(int(record["cell"]))]
+    if record.get("path") is not None:
+        places.insert(0, Path(record["path"]))
+    places = list(dict.fromkeys(places))
+    for place in places:
+        if place.is_file() and (found := load_dictionary(place)).digest == record["sha256"]:
+            return found
+    where = " nor ".join(printable(place) for place in places)
+    raise PreimageError(
+        f"made by HOGgle with the dictionary {one_line(record['sha256'])[:12]}, which is "
+        f"{'neither ' if len(places) > 1 else 'not '}{where}: put it there, or train it again."
+    )
 
 
 class _DamagedError(Exception):

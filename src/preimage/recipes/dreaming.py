@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -31,6 +32,10 @@ from preimage.search.minimise import Outcome, Snapshot, minimise
 from preimage.search.result import Result
 from preimage.search.stages import Stage
 from preimage.search.step_rules import NormalizedMomentum
+
+Onlooker = Callable[[float, Callable[[], Image.Image]], None]
+"""Called after every iteration with how much is done, of 1, each octave an equal share, and with
+what draws the whole picture as it is then, at the octave's size."""
 
 DREAM_LAYERS: dict[str, str] = {
     "efficientnet-lite0": "block08",
@@ -129,6 +134,7 @@ def dream(
     jitter: int | None = None,
     seed: int = 0,
     callbacks: Sequence[Observer] = (),
+    onlookers: Sequence[Onlooker] = (),
 ) -> Result:
     """An image with more of whatever excites a layer, at several scales (Inceptionism).
 
@@ -149,6 +155,7 @@ def dream(
         jitter: T of Eq. 7; by default a quarter of the layer's stride.
         seed: a whole number from 0; jitter and the places of tiles are drawn from it.
         callbacks: called after every iteration with a `Snapshot` of the tile.
+        onlookers: called then with the whole picture; see `Onlooker`.
 
     Returns:
         A `Result` without a canvas. Its record's `growth` is ‖Φ(x)‖/‖Φ(x₀)‖ over all tiles, and
@@ -176,7 +183,7 @@ def dream(
     if settings.jitter > octaves.tile // 2:
         raise UsageError(f"jitter must be at most half a tile, got {settings.jitter}.")
     photo, warnings = _reduced(load_photo(image, None, representation.channels), size)
-    dreamer = _Dreamer(representation, settings, octaves, photo, seed, callbacks)
+    dreamer = _Dreamer(representation, settings, octaves, photo, seed, callbacks, onlookers)
     picture = dreamer.run()
     record = make_record(
         "dream",
@@ -235,9 +242,11 @@ class _Dreamer:
         photo: Image.Image,
         seed: int,
         callbacks: Sequence[Observer],
+        onlookers: Sequence[Onlooker],
     ) -> None:
         self.phi, self.settings, self.octaves = representation, settings, octaves
-        self.photo, self.seed, self.callbacks = photo, seed, callbacks
+        self.photo, self.seed = photo, seed
+        self.callbacks, self.onlookers = callbacks, onlookers
         self.sizes = octaves.sizes(*photo.size)
         generator = np.random.default_rng(seed)
         self.grids = [list(_tiles(size, octaves.tile, generator)) for size in self.sizes]
@@ -252,14 +261,14 @@ class _Dreamer:
         """The dream, octave by octave: each begins with what the one before has added."""
         change: Image.Image | None = None
         picture = self.photo
-        for size, tiles in zip(self.sizes, self.grids, strict=True):
+        for octave, (size, tiles) in enumerate(zip(self.sizes, self.grids, strict=True)):
             base = self.photo
             if size != base.size:
                 base = base.resize(size, Image.Resampling.LANCZOS)
             pixels = np.array(base)
             if change is not None:
                 _add(pixels, np.asarray(change.resize(size, Image.Resampling.BICUBIC)))
-            self._octave(pixels, tiles)
+            self._octave(octave, pixels, tiles)
             picture = as_picture(pixels)
             change = as_picture(_subtract(pixels, np.asarray(base)))
         if self.terms is None:
@@ -268,25 +277,32 @@ class _Dreamer:
             )
         return picture
 
-    def _octave(self, pixels: np.ndarray, tiles: Sequence[_Tile]) -> None:
+    def _octave(self, octave: int, pixels: np.ndarray, tiles: Sequence[_Tile]) -> None:
         """Dream every tile in place."""
         outcomes = []
-        for tile in tiles:
+        for number, tile in enumerate(tiles):
             part = pixels[tile.rows, tile.columns]
-            outcome = self._search(to_canvas(part, self.phi.mean))
+            before = octave + number / len(tiles)
+            show = partial(self._show, pixels, tile, before, 1 / len(tiles))
+            outcome = self._search(to_canvas(part, self.phi.mean), [self._forward, show])
             self.done += self.settings.iterations
             if outcome is None:
                 continue
             self.seconds += outcome.seconds
-            dreamt = to_pixels(outcome.image, self.phi.mean).astype(np.float32)
-            part[...] = np.rint(part + tile.window(part.shape) * (dreamt - part))
+            part[...] = self._taken_over(part, tile, outcome.image)
             outcomes.append((outcome.trace[:, 0].cpu(), outcome.terms.cpu()))
             self.term_names = outcome.term_names
         if outcomes:
             self.traces.extend(torch.stack([trace for trace, _ in outcomes]).mean(0))
             self.terms = torch.stack([terms for _, terms in outcomes]).mean(0)
 
-    def _search(self, image: Tensor) -> Outcome | None:
+    def _taken_over(self, part: np.ndarray, tile: _Tile, image: Tensor) -> np.ndarray:
+        """A tile's part of the picture once what was dreamt there has been taken over."""
+        dreamt = to_pixels(image, self.phi.mean).astype(np.float32)
+        taken: np.ndarray = np.rint(part + tile.window(part.shape) * (dreamt - part))
+        return taken
+
+    def _search(self, image: Tensor, callbacks: Sequence[Observer]) -> Outcome | None:
         """One tile's search, or None if nothing in it excites the layer."""
         image = image.to(self.phi.device)
         margin = self.settings.jitter - 1
@@ -309,7 +325,7 @@ class _Dreamer:
             view=(height, width),
             seeds=[self.seed + self.done],
             start=self.settings.canvas.parameters_of(image, self.phi.mean),
-            callbacks=[self._forward],
+            callbacks=callbacks,
         )
 
     def _forward(self, snapshot: Snapshot) -> None:
@@ -317,6 +333,21 @@ class _Dreamer:
         overall = replace(snapshot, iteration=self.done + snapshot.iteration, iterations=self.total)
         for callback in self.callbacks:
             callback(overall)
+
+    def _show(
+        self, pixels: np.ndarray, tile: _Tile, before: float, share: float, snapshot: Snapshot
+    ) -> None:
+        """Let onlookers see the whole picture; octaves are counted, and parts of them."""
+
+        def draw() -> Image.Image:
+            whole = pixels.copy()
+            part = whole[tile.rows, tile.columns]
+            part[...] = self._taken_over(part, tile, snapshot.image)
+            return as_picture(whole)
+
+        octaves = before + share * snapshot.iteration / snapshot.iterations
+        for onlooker in self.onlookers:
+            onlooker(octaves / len(self.sizes), draw)
 
     def outcome(self) -> Outcome:
         """What the record takes from a search: the means over the last octave's tiles."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,11 +18,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from preimage.energy import Energy, Euclidean
-from preimage.errors import PreimageError, UsageError, counted
-from preimage.recipes.dictionaries import BLOCK, Dictionary, dictionary_path, load_dictionary
+from preimage.errors import PreimageError, UsageError
+from preimage.recipes.dictionaries import BLOCK, Dictionary, dictionary_for
 from preimage.recipes.inversion import Target, as_array, as_code, results_of
 from preimage.recipes.presets import settings_for
 from preimage.recipes.records import Photo
+from preimage.recipes.settings import Settings
 from preimage.recipes.views import view_for
 from preimage.representations import Representation
 from preimage.search.minimise import Outcome
@@ -71,7 +73,8 @@ def hoggle(
     if representation.model != "hog":
         raise UsageError(f"HOGgle inverts hog, not {representation.name}.")
     cell = int(representation.options["cell"])
-    pairs = _fitting(dictionary or _trained(cell), cell)
+    fitting = "" if dictionary is None else f", or --cell {dictionary.header.cell}"
+    pairs = dictionary_for(cell, dictionary, fitting)
     array = None if code is None else as_array(code)
     view = view_for(representation, size, None if array is None else array.shape)
     if images is None:
@@ -136,26 +139,6 @@ LEAST_LENGTH = 1e-6
 """Shorter rows hold rounding alone."""
 
 
-def _trained(cell: int) -> Dictionary:
-    path = dictionary_path(cell)
-    if not path.is_file():
-        option = "" if cell == 8 else f" --cell {cell}"
-        raise PreimageError(
-            f"HOGgle has no dictionary for cells of {counted(cell, 'pixel')} on this machine: "
-            f"train one with preimage hoggle train --photos DIR{option}, or give --dictionary FILE."
-        )
-    return load_dictionary(path)
-
-
-def _fitting(dictionary: Dictionary, cell: int) -> Dictionary:
-    if dictionary.header.cell != cell:
-        raise PreimageError(
-            f"this dictionary is for cells of {counted(dictionary.header.cell, 'pixel')}, the code "
-            f"has cells of {cell}: give the other one, or --cell {dictionary.header.cell}."
-        )
-    return dictionary
-
-
 def _applied(
     representation: Representation,
     targets: Sequence[Target],
@@ -164,7 +147,7 @@ def _applied(
 ) -> list[Result]:
     began = time.perf_counter()
     codes = torch.cat([target.code for target in targets])
-    shown = [_picture(pattern(code.numpy(), dictionary), view) for code in codes.cpu()]
+    shown = [as_grey(pattern(code.numpy(), dictionary), view) for code in codes.cpu()]
     image = (torch.stack(shown) - representation.mean[0]).to(codes.device)
     seconds = time.perf_counter() - began
     measured = settings_for(representation, "paper", view=view)
@@ -172,8 +155,14 @@ def _applied(
     terms = energy.evaluate(image, image)
     names = energy.term_names
     empty = torch.empty(0, len(targets), len(names))
+    outcome = Outcome(image, image, terms, names, empty, seconds)
+    return results_of(representation, targets, outcome, settings_of(dictionary, measured))
+
+
+def settings_of(dictionary: Dictionary, measured: Settings) -> dict[str, Any]:
+    """What stands for a search's settings: the dictionary, and how the energy was measured."""
     priors = {name: getattr(measured, name) for name in ("fidelity", "alpha", "B", "beta", "V")}
-    settings = {
+    return {
         "method": METHOD,
         "preset": None,
         **priors,
@@ -181,13 +170,11 @@ def _applied(
         "jitter": 1,
         "stages": [],
         "iterations": 0,
-        "dictionary": {"sha256": dictionary.digest, **vars(dictionary.header)},
+        "dictionary": dictionary.to_record(),
     }
-    outcome = Outcome(image, image, terms, names, empty, seconds)
-    return results_of(representation, targets, outcome, settings)
 
 
-def _picture(values: np.ndarray, view: tuple[int, int]) -> Tensor:
+def as_grey(values: np.ndarray, view: tuple[int, int]) -> Tensor:
     """A pattern as grey values of an image, `[1, H, W]`, its extremes black and white."""
     low, high = values.min(), values.max()
     grey = 255 * (values - low) / max(high - low, LEAST_LENGTH)

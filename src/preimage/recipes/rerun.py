@@ -16,13 +16,16 @@ from preimage.models import adapters
 from preimage.models import catalogue as models
 from preimage.recipes.caricature import caricature
 from preimage.recipes.codes import load_code
+from preimage.recipes.dictionaries import Dictionary, recorded_dictionary
 from preimage.recipes.dreaming import Octaves, dream
 from preimage.recipes.fooling import fool
+from preimage.recipes.hoggle import METHOD, hoggle
 from preimage.recipes.inversion import invert
 from preimage.recipes.maximization import again as maximize_again
 from preimage.recipes.records import Observer, headline, name_of, versions
 from preimage.recipes.settings import MaximizationSettings, SearchSettings, Settings
 from preimage.recipes.template import Subject, visualize
+from preimage.recipes.template_hoggle import visualize_by_hoggle
 from preimage.recipes.texture import style, texture
 from preimage.representations import Representation, SeveralLayers, representation, several_layers
 from preimage.representations.catalogue import hand_crafted
@@ -43,7 +46,8 @@ def rerun(
 
     A result that was searched alone comes out with the same bytes on the same machine, device and
     versions; one of a batch up to the rounding of batched kernels. What differs from then is named
-    in the record's `warnings`. A result of a live module can't be had from its folder; one of
+    in the record's `warnings`. One of HOGgle needs its dictionary where it was, or in the cache. A
+    result of a live module can't be had from its folder; one of
     `package.module:factory` only where its folder is trusted, because it names code to run.
 
     Args:
@@ -57,18 +61,15 @@ def rerun(
 
     Raises:
         PreimageError: if the folder is no result folder of this version, is damaged, or was made
-            with a module of your own, or its weights can't be had.
+            with a module of your own, or its weights or dictionary can't be had.
 
     Example:
         >>> from preimage.recipes.rerun import rerun
         >>> rerun("out").relative_error                                      # doctest: +SKIP
     """
     record = load_record(folder)
-    _check_searched(folder, record)
     with _named(folder), _readable():
-        kind = SETTINGS.get(str(record.get("task")), Settings)
-        settings = kind.from_dict(_part(record, "settings"))
-        _check_numbers(settings)
+        settings = _settings(record)
         phi = _representation(record, trust)
         seed, restart = (_whole_number(record, key) for key in ("seed", "restart"))
         image = _origin(record)
@@ -76,7 +77,8 @@ def rerun(
     phi = phi.to(device)
     with _named(folder):
         saved = Saved(Path(folder), record, phi, settings, seed + restart, callbacks)
-        result = TASKS[record["task"]](saved)
+        tasks = BY_HOGGLE if _by_hoggle(record) else TASKS
+        result = tasks[record["task"]](saved)
     original = {"image": image, "seed": seed, "restart": restart}
     original |= {key: record[key] for key in result.beside if key in record}
     warnings = _differences(record, result.record)
@@ -95,7 +97,7 @@ class Saved:
         folder: its folder.
         record: what `result.json` holds.
         phi: the representation it was made with.
-        settings: of its search.
+        settings: of its search, or the dictionary it was made with.
         seed: seed and restart in one.
         callbacks: called after every iteration.
     """
@@ -138,10 +140,13 @@ def _maximize(saved: Saved) -> Result:
 
 
 def _template(saved: Saved) -> Result:
+    return visualize(_subject(saved), saved.phi, **saved.search)
+
+
+def _subject(saved: Saved) -> Subject:
     code = load_code(saved.folder / CODE)
     with _readable():
-        subject = Subject.from_record(_part(saved.record, "template"), code)
-    return visualize(subject, saved.phi, **saved.search)
+        return Subject.from_record(_part(saved.record, "template"), code)
 
 
 def _caricature(saved: Saved) -> Result:
@@ -188,6 +193,24 @@ TASKS: dict[str, Again] = {
 }
 """How each task is done once more."""
 
+
+def _hoggle(saved: Saved) -> Result:
+    target = _target(saved.folder, saved.phi)
+    result = hoggle(saved.phi, **target, dictionary=saved.settings)
+    assert isinstance(result, Result)
+    return result
+
+
+def _hoggle_template(saved: Saved) -> Result:
+    return visualize_by_hoggle(_subject(saved), saved.phi, saved.settings)
+
+
+BY_HOGGLE: dict[str, Again] = {
+    "invert": _hoggle,
+    "template": _hoggle_template,
+}
+"""The same where HOGgle made the result, without a search."""
+
 OF_SEVERAL_LAYERS = ("texture", "style", "dream")
 """Tasks whose representation is several layers at once, their names joined by commas."""
 
@@ -195,13 +218,25 @@ SETTINGS: dict[str, type[SearchSettings]] = {"maximize": MaximizationSettings}
 """Tasks whose settings are not an inversion's."""
 
 
-def _check_searched(folder: str | Path, record: Mapping[str, Any]) -> None:
-    """Refuse what no search has made: what made it may not be in the folder."""
-    if (method := record.get("method")) is not None:
-        raise PreimageError(
-            f"{folder}: made by {_shown(method)} with a dictionary that is not in the folder: "
-            "give its photo or code, --method and --dictionary to preimage invert."
-        )
+def _by_hoggle(record: Mapping[str, Any]) -> bool:
+    return record.get("method") is not None
+
+
+def _settings(record: Mapping[str, Any]) -> SearchSettings | Dictionary:
+    """What the result was made by: the settings of its search, or the dictionary of HOGgle.
+
+    Raises:
+        PreimageError: if the dictionary is not to be had, or the record is damaged.
+        LookupError, TypeError, ValueError: if the record is damaged.
+    """
+    saved, task = _part(record, "settings"), record.get("task")
+    if _by_hoggle(record):
+        if record["method"] != METHOD or task not in BY_HOGGLE:
+            raise _damaged("method", record["method"])
+        return recorded_dictionary(_part(saved, "dictionary"))
+    settings = SETTINGS.get(str(task), Settings).from_dict(saved)
+    _check_numbers(settings)
+    return settings
 
 
 @contextmanager

@@ -12,26 +12,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-from PIL import Image
-from torch import Tensor
-
-from preimage.errors import PreimageError, UsageError, nearest
-from preimage.images import Tile, as_picture, stretch
-from preimage.recipes.records import Observer, check_seeds, make_record, make_result, origin
+from preimage.errors import UsageError, nearest
+from preimage.recipes.records import Observer, check_seeds
 from preimage.recipes.settings import Settings
-from preimage.recipes.template_search import Found, jointly, separately
-from preimage.recipes.template_subject import Layout, Subject, View
+from preimage.recipes.template_result import check_hog, template_result
+from preimage.recipes.template_search import jointly, searching, separately
+from preimage.recipes.template_subject import Layout, Subject, View, subject_of
 from preimage.representations import Representation, representation
-from preimage.representations.glyphs import GLYPH, draw_glyphs
-from preimage.representations.grey import MEAN_GREY
-from preimage.representations.hog import Hog
 from preimage.search.canvases import PixelCanvas, SpectralCanvas
 from preimage.search.result import Result
 from preimage.search.stages import Stage
 from preimage.search.step_rules import NormalizedMomentum, WindowedAdaGrad
-from preimage.weights.dpm import read_dpm
 
 __all__ = ["PRESETS", "Layout", "Subject", "template", "template_settings", "visualize"]
 
@@ -138,21 +129,13 @@ def template(
         >>> pi.template("bicycle_final.mat", 2, joint=True).save("out")      # doctest: +SKIP
     """
     check_seeds(seed, 1)
-    model = read_dpm(Path(file))
-    subject = Subject(
-        name=model.name,
-        cell=model.cell,
-        number=component,
-        component=model.component(component),
-        part=part,
-        joint=part is None and preset != "paper" if joint is None else joint,
-        file=origin(file),
-    )
+    joint = part is None and preset != "paper" if joint is None else joint
+    subject = subject_of(file, component, part, joint)
     if settings is None:
         settings = template_settings(subject.view, preset, **overrides)
     elif overrides or preset != "best":
         raise UsageError("give either whole settings or a preset with overrides, not both.")
-    hog = representation("hog", cell=model.cell).to(device)
+    hog = representation("hog", cell=subject.cell).to(device)
     return visualize(subject, hog, settings, seed, callbacks)
 
 
@@ -168,78 +151,7 @@ def visualize(
     Raises:
         PreimageError: if Φ is not HOG with the subject's cells.
     """
-    if not isinstance(hog, Hog) or hog.cell != subject.cell:
-        raise PreimageError(f"the model's filters are for hog with cells of {subject.cell} pixels.")
-    if subject.joint:
-        found = jointly(subject, hog, settings, seed, callbacks)
-    else:
-        found = separately(subject, hog, settings, seed, callbacks)
-    code = torch.from_numpy(subject.code)
-    record = make_record(
-        "template",
-        hog,
-        settings,
-        found.outcome,
-        0,
-        code=code,
-        image=None,
-        seed=seed,
-        restart=0,
-        measured={
-            "template": subject.to_record(),
-            "score": found.score,
-            "noise_score": found.noise_score,
-            "filters": found.filters,
-        },
-        classes=None,
-    )
-    result = make_result(record, hog, found.outcome, 0, name=subject.title, code=code)
-    return replace(result, panels=_panels(subject, result, found))
-
-
-def _panels(subject: Subject, result: Result, found: Found) -> tuple[Tile, ...]:
-    """The figure: filters as glyphs, the root's image where it has one, and the whole."""
-    stretched = "contrast stretched"
-    name, value = result.headline
-    own = found.filters[0]["score"]
-    shown = _stretched(found.outcome.view[0])
-    if subject.part is not None:
-        weights = subject.component.parts[subject.part - 1].filter
-        return (
-            Tile(_glyphs(weights), "filter", "positive weights"),
-            Tile(shown, subject.title, f"{name} {value}; {stretched}"),
-        )
-    tiles = [Tile(_glyphs(subject.component.root), "root filter", "positive weights")]
-    if found.root is not None:
-        seen = "the whole at half its size" if subject.joint else f"score {own:.2f}"
-        tiles.append(Tile(_stretched(found.root[0]), "root", f"{seen}; {stretched}"))
-    how = "searched at once" if subject.joint else "each searched alone"
-    tiles.append(Tile(_glyphs_of_all(subject), "with parts", "positive weights"))
-    tiles.append(Tile(shown, subject.title, f"{name} {value}; {how}; {stretched}"))
-    return tuple(tiles)
-
-
-TAIL = 0.005
-"""Of the pixels at either end, which a stretched picture shows black or white alike: a few extremes
-would leave little contrast for the rest."""
-
-
-def _stretched(image: Tensor) -> Image.Image:
-    ends = torch.quantile(image, torch.tensor([TAIL, 1 - TAIL]))
-    return as_picture(stretch(image.clamp(*ends.tolist()), (MEAN_GREY,)))
-
-
-def _glyphs(weights: np.ndarray, side: int = GLYPH) -> Image.Image:
-    return draw_glyphs(np.maximum(weights, 0), side)
-
-
-def _glyphs_of_all(subject: Subject) -> Image.Image:
-    """The parts' glyphs laid over the root's, whose cells are twice as large."""
-    layout = Layout.of(subject.component)
-    whole = Image.new("L", (layout.columns * GLYPH, layout.rows * GLYPH))
-    every = [(_glyphs(subject.component.root, 2 * GLYPH), layout.root)]
-    for part, place in zip(subject.component.parts, layout.parts, strict=True):
-        every.append((_glyphs(part.filter), place))
-    for glyphs, (row, column) in every:
-        whole.paste(glyphs, (column * GLYPH, row * GLYPH))
-    return whole
+    hog = check_hog(subject, hog)
+    find = jointly if subject.joint else separately
+    found = find(subject, hog, settings, seed, searching(settings, callbacks))
+    return template_result(subject, hog, settings, found, seed)

@@ -1,8 +1,8 @@
-"""Searching the images of a detector's filters: each by itself, or all at once in one image."""
+"""Finding the images of a detector's filters: each by itself, or all at once in one image."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,13 +43,34 @@ class Found:
     root: Tensor | None = None
 
 
+Finder = Callable[[Energy, Tensor, View, Sequence[int]], Outcome]
+"""Makes images of a view for weights `[N, ...]`: by the energy that has them, from the seeds."""
+
+
+def searching(settings: Settings, callbacks: Sequence[Observer]) -> Finder:
+    """Images that maximize the scores, as one batch."""
+
+    def find(energy: Energy, weights: Tensor, view: View, seeds: Sequence[int]) -> Outcome:
+        return minimise(
+            energy,
+            canvas=settings.canvas,
+            stages=settings.stages,
+            step_rule=settings.step_rule,
+            view=view,
+            seeds=seeds,
+            callbacks=callbacks,
+        )
+
+    return find
+
+
 @dataclass(frozen=True)
-class _Maximized:
-    """Images that maximize scores, one problem a template.
+class _Images:
+    """Images of templates with their scores, one problem a template.
 
     Attributes:
         names: of the templates.
-        outcome: of the search.
+        outcome: what was found.
         scores, noise_scores: ⟨w, Φ⟩ of the images and of white noise, `[N]`.
         M, rho: of Eq. 9.
     """
@@ -74,16 +95,16 @@ class _Maximized:
         }
 
 
-def _maximize(
+def _found(
     phi: Representation,
     weights: Tensor,
     names: Sequence[str],
     view: View,
     settings: Settings,
     seeds: Sequence[int],
-    callbacks: Sequence[Observer],
-) -> _Maximized:
-    """Images with large scores for weights `[N, ...]`, all of one view, as one batch."""
+    finder: Finder,
+) -> _Images:
+    """Images for weights `[N, ...]`, all of one view, and how they score."""
     weights = weights.to(phi.device)
     noise_code = phi(_noise(phi, view, seeds))
     rho = max(view)
@@ -92,18 +113,11 @@ def _maximize(
         if not largest > 0:
             raise PreimageError(f"{name} has no weights but zeros: there is nothing to maximize.")
     loss = InnerProduct(weights, M * rho**2)
-    outcome = minimise(
-        Energy(phi, loss, settings.priors, settings.fidelity),
-        canvas=settings.canvas,
-        stages=settings.stages,
-        step_rule=settings.step_rule,
-        view=view,
-        seeds=seeds,
-        callbacks=callbacks,
-    )
+    energy = Energy(phi, loss, settings.priors, settings.fidelity)
+    outcome = finder(energy, weights, view, seeds)
     with torch.no_grad():
         code = phi(outcome.view)
-    return _Maximized(names, outcome, _scores(weights, code), _scores(weights, noise_code), M, rho)
+    return _Images(names, outcome, _scores(weights, code), _scores(weights, noise_code), M, rho)
 
 
 def _noise(phi: Representation, view: View, seeds: Sequence[int]) -> Tensor:
@@ -120,9 +134,9 @@ def separately(
     hog: Hog,
     settings: Settings,
     seed: int,
-    callbacks: Sequence[Observer],
+    finder: Finder,
 ) -> Found:
-    """A search for each filter; filters of one size are one batch."""
+    """An image for each filter; filters of one size are one batch."""
     filters = subject.filters()
     images: dict[int, Tensor] = {}
     records: dict[int, dict[str, Any]] = {}
@@ -133,7 +147,7 @@ def separately(
         view = view_of(weights[0], subject.cell)
         seeds = [seed + number for number in numbers]
         names = [f"part {number}" if number else "root" for number in numbers]
-        found = _maximize(hog, weights, names, view, settings, seeds, callbacks)
+        found = _found(hog, weights, names, view, settings, seeds, finder)
         outcomes.append(found.outcome)
         for problem, number in enumerate(numbers):
             images[number] = found.outcome.view[problem : problem + 1]
@@ -156,12 +170,12 @@ def jointly(
     hog: Hog,
     settings: Settings,
     seed: int,
-    callbacks: Sequence[Observer],
+    finder: Finder,
 ) -> Found:
-    """One search for the sum of all scores."""
+    """One image for the sum of all scores."""
     octaves, weights, view = _octaves(subject, hog)
     names = ["root and parts"]
-    found = _maximize(octaves, weights, names, view, settings, [seed], callbacks)
+    found = _found(octaves, weights, names, view, settings, [seed], finder)
     record = found.record(0)
     top, left = (place * subject.cell // 2 for place in Layout.of(subject.component).root)
     height, width = view_of(subject.component.root, subject.cell)

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from torch import Tensor
 
 from preimage.errors import PreimageError, UsageError, one_line
-from preimage.weights.dpm import CHANNELS, MAX_CELL, MAX_COMPONENTS, MAX_SIDE, Component, Part
+from preimage.recipes.records import origin
+from preimage.weights.dpm import (
+    CHANNELS,
+    MAX_CELL,
+    MAX_COMPONENTS,
+    MAX_SIDE,
+    Component,
+    Part,
+    read_dpm,
+)
 
 View = tuple[int, int]
 
@@ -176,6 +186,27 @@ class Subject:
             joint=bool(record["joint"]),
             file=None if record["file"] is None else dict(record["file"]),
         )
+
+
+def subject_of(
+    file: str | Path, component: int, part: int | None = None, joint: bool = False
+) -> Subject:
+    """A component of a model's file.
+
+    Raises:
+        UsageError: if the model has no such component or part.
+        PreimageError: if the file is no such model.
+    """
+    model = read_dpm(Path(file))
+    return Subject(
+        name=model.name,
+        cell=model.cell,
+        number=component,
+        component=model.component(component),
+        part=part,
+        joint=joint,
+        file=origin(file),
+    )
 
 
 def _wholes(values: Sequence[Any], least: int, most: int) -> tuple[int, int]:
