@@ -49,7 +49,8 @@ def _best(view: View, jitter: int, is_map: bool) -> MaximizationSettings:
     return MaximizationSettings(
         preset="best",
         fidelity=4.0,
-        canvas=SpectralCanvas(exponent=1.5, range="sigmoid"),
+        # Colour differences at half the step, or the image ends in the colours of a rainbow.
+        canvas=SpectralCanvas(exponent=1.5, range="sigmoid", chroma=0.5),
         step_rule=Adam(0.05),
         stages=(Stage(192), Stage(64, decay="cosine")),
         # A steep spectrum makes objects rather than textures, and would saturate without a bound.
