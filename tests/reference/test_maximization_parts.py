@@ -55,7 +55,7 @@ def test_a_phase_canvas_has_the_magnitudes_of_photos_whatever_its_phases() -> No
     canvas = PhaseCanvas(contrast=0.01, range="linear")
     x = canvas.render(canvas.start((3, side, side), [3]), (3, side, side), (0.0,) * 3)
     slope = 255 / 4
-    colours = torch.linalg.solve(_colour_basis(3, x.device), x[0].flatten(1) / slope)
+    colours = torch.linalg.solve(_colour_basis(3, 1.0, x.device), x[0].flatten(1) / slope)
     found = torch.fft.rfft2(colours.view(3, side, side), norm="ortho").abs()
     # Frequencies of the table on the axis of columns; the first and last are their own mirrors.
     for frequency in (1 / 32, 1 / 16, 1 / 8, 1 / 4):
