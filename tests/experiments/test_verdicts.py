@@ -126,6 +126,8 @@ def test_the_default_preset_against_the_published():
     published = layers({"conv1": (0.4, 0.02)})
     lower = layers({"conv1": (0.3, 0.01)}, "best")
     assert found("figure6", published + lower, "not in the paper") == {None: "better"}
+    tied = layers({"conv1": (0.4, 0.01)}, "best")
+    assert found("figure6", published + tied, "not in the paper") == {None: "better"}
     mixed = layers({"conv1": (0.5, 0.01)}, "best")
     assert found("figure6", published + mixed, "not in the paper") == {None: "differs"}
     assert found("figure6", lower, "not in the paper") == {None: "not measured"}
