@@ -14,6 +14,7 @@ import preimage as pi
 from nets import made
 from preimage.energy import Energy, Euclidean
 from preimage.errors import UsageError
+from preimage.models.layers import PaddedAvgPool2d, PaddedMaxPool2d
 from preimage.representations import NetworkLayer, representation
 from preimage.representations.pooling import derivative_of
 from toys import SIDE, random_image
@@ -32,7 +33,7 @@ def leaf() -> Tensor:
 
 
 def derivative(output: Tensor, at: Tensor) -> Tensor:
-    weight = random_image(tuple(output.shape), 2)
+    weight = random_image(tuple(output.shape), 2).to(output.dtype)
     (gradient,) = torch.autograd.grad(output, at, weight)
     return gradient
 
@@ -57,10 +58,36 @@ def test_the_gradient_of_a_window_is_shared_out_whole() -> None:
     np.testing.assert_allclose(float(gradient.sum()), pooled.numel(), rtol=1e-5)
 
 
+@pytest.mark.parametrize("pad", [(0, 1, 0, 1), (1, 1, 1, 1), (2, 0, 1, 2)])
+def test_padding_with_minus_infinity_gets_no_gradient(pad: tuple[int, int, int, int]) -> None:
+    x = leaf()
+    with derivative_of("mean"):
+        pooled = PaddedMaxPool2d(3, 2, pad)(x)
+    mean = PaddedAvgPool2d(3, 2, pad)(x)
+    assert pooled.shape == mean.shape
+    got, expected = derivative(pooled, x), derivative(mean, x)
+    np.testing.assert_allclose(got.numpy(), expected.numpy(), rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("precision", [torch.float16, torch.bfloat16, torch.float64])
+def test_any_precision_and_memory_format(precision: torch.dtype) -> None:
+    x = leaf().detach().to(precision, memory_format=torch.channels_last).requires_grad_()
+    with derivative_of("mean"):
+        pooled = functional.max_pool2d(x, 3, 2, 1)
+    assert torch.equal(pooled, functional.max_pool2d(x, 3, 2, 1))
+    mean = functional.avg_pool2d(x, 3, 2, 1, count_include_pad=False)
+    assert torch.equal(derivative(pooled, x), derivative(mean, x))
+
+
 def test_other_ways_to_call_it_are_found() -> None:
     x = leaf()
     with derivative_of("mean"):
-        ways = [functional.max_pool2d(x, 2), torch.max_pool2d(x, 2), torch.max_pool2d(x, (2, 2))]
+        ways = [
+            functional.max_pool2d(x, 2),
+            functional.max_pool2d(input=x, kernel_size=[2], stride=2),
+            torch.max_pool2d(x, (2, 2)),
+            torch.max_pool2d(input=x, kernel_size=2, stride=[2]),
+        ]
     expected = derivative(functional.avg_pool2d(x, 2), x)
     for pooled in ways:
         assert torch.equal(derivative(pooled, x), expected)
