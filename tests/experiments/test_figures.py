@@ -112,6 +112,11 @@ def test_figure15_has_hoggle_where_there_is_a_dictionary(
     assert (record["method"], record["score"]) == ("hoggle", row["score"])
     digest = record["settings"]["dictionary"]["sha256"]
     assert given["settings"]["dictionary"]["sha256"] == digest
+    none = (
+        r"HOGgle needs photos to learn from, and there are none \(1 file .*give a larger folder, or"
+    )
+    with pytest.raises(PreimageError, match=none):
+        report(photos=folder)
     monkeypatch.setattr(training, "ATOMS", 16)
     train = training.train
     monkeypatch.setattr(training, "train", lambda photos, **all: train(photos, atoms=16, **all))
