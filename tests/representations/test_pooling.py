@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ from nets import made
 from preimage.energy import Energy, Euclidean
 from preimage.errors import UsageError
 from preimage.models.layers import PaddedAvgPool2d, PaddedMaxPool2d
+from preimage.recipes import settings_for
+from preimage.recipes.doubts import doubts
 from preimage.representations import NetworkLayer, representation
 from preimage.representations.pooling import derivative_of
 from toys import SIDE, random_image
@@ -147,9 +150,32 @@ def test_a_stage_says_whose_derivative_its_pooling_has() -> None:
     assert not torch.equal(own.trace[2:], mean.trace[2:])
 
 
-def test_an_unknown_pooling_is_refused() -> None:
-    with pytest.raises(UsageError) as refused:
-        pi.Stage(1, pooling="median")
-    assert str(refused.value) == "there is no pooling 'median'; did you mean: mean?"
-    with pytest.raises(UsageError, match="no pooling 'average'"):
-        derivative_of("average")
+class Beaten(nn.Module):
+    """Pools the image with something larger, of which nothing comes back to the image."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pool = nn.MaxPool2d((2 * SIDE, 1))
+
+    def forward(self, image: Tensor) -> Tensor:
+        return self.pool(torch.cat([image, image.detach() + 10], dim=2))
+
+
+def test_a_start_is_idle_by_the_derivative_that_the_first_stage_has() -> None:
+    energy = energy_of(Beaten(), "pool")
+    best = settings_for(energy.representation, "best")
+    warnings = []
+    for pooling in ("max", "mean"):
+        settings = replace(best, stages=(pi.Stage(1, pooling=pooling), pi.Stage(1)))
+        warnings += doubts(energy, settings, (SIDE, SIDE), [0])
+    assert "has no gradient at the start" in warnings[0][0]
+    assert warnings[1] == []
+
+
+@pytest.mark.parametrize("pooling", ["median", 5, None, ["max"]])
+def test_an_unknown_pooling_is_refused(pooling: Any) -> None:
+    expected = f"pooling must be one of max, mean, got {pooling!r}."
+    for refusing in (derivative_of, lambda name: pi.Stage(1, pooling=name)):
+        with pytest.raises(UsageError) as refused:
+            refusing(pooling)
+        assert str(refused.value) == expected

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-from preimage.errors import UsageError, nearest
+from preimage.errors import UsageError
 
 Sides = int | tuple[int, int]
 
@@ -128,5 +128,5 @@ def check_pooling(pooling: str) -> None:
     Raises:
         UsageError: with the names there are.
     """
-    if pooling not in POOLINGS:
-        raise UsageError(f"there is no pooling {pooling!r}; {nearest(pooling, POOLINGS)}")
+    if pooling not in tuple(POOLINGS):
+        raise UsageError(f"pooling must be one of {', '.join(POOLINGS)}, got {pooling!r}.")
