@@ -100,6 +100,10 @@ def test_figure15_has_hoggle_where_there_is_a_dictionary(
         )
         return reproduce("figure15", request)
 
+    (tmp_path / "no dictionary").touch()
+    with pytest.raises(PreimageError, match="no dictionary: expected a dictionary"):
+        report(dictionary=tmp_path / "no dictionary")
+    assert not (tmp_path / "out").exists()  # it is refused before anything is searched
     without = report()
     assert [row["method"] for row in without["rows"]] == ["maximization"]
     assert "HOGgle, is left out: give --dictionary FILE, or --photos DIR" in without["notes"][0]

@@ -56,14 +56,15 @@ def figure15(request: Request) -> Report:
     """Every detector of a folder, a column each; a row for each preset, and one for HOGgle."""
     assert request.detectors is not None  # checked before an experiment runs
     targets = _components(request.detectors)
+    dictionary, note = None, NO_HOGGLE
+    if request.dictionary is not None or request.photos is not None:
+        dictionary, note = dictionary_of(request)
     found = list[Finished]()
     for preset in (request.preset,) if request.preset else PRESETS:
         method = Templating(preset, request.iterations, request.device)
         cases = [Case(method, target, request.seed) for target in targets]
         found += request.store.finish(cases, f"templates by {preset}")
-    dictionary, note = None, NO_HOGGLE
-    if request.dictionary is not None or request.photos is not None:
-        dictionary, note = dictionary_of(request)
+    if dictionary is not None:
         # HOGgle draws nothing: its cases are the same for all seeds.
         cases = [Case(HoggleTemplating(dictionary, request.device), each) for each in targets]
         found += request.store.finish(cases, "templates by HOGgle")

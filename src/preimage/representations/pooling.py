@@ -100,8 +100,8 @@ def derivative_of(pooling: str) -> AbstractContextManager[Any]:
 
     ∂y/∂x of `mean` is 1/n for each of the n pixels of a window that lie in the image; what is
     computed forward is the maximum in any case. Windows with gaps (dilation), adaptive pooling,
-    pooling that is asked for its indices, and networks compiled or scripted beforehand keep their
-    own derivative.
+    pooling that is asked for its indices, and networks that were scripted or traced by
+    `torch.jit` keep their own derivative.
 
     Args:
         pooling: a name of `POOLINGS`.
