@@ -84,7 +84,7 @@ def test_what_goes_with_one_method_only(fails, model, small_dictionary):
         message = fails(2, *hoggle, option, value)
         assert f"--method hoggle does not search: leave {option} out" in message
     message = fails(2, *words, "--dictionary", small_dictionary)
-    assert "--dictionary is for --method hoggle: give both or neither" in message
+    assert "--dictionary is for --method hoggle: give that too, or leave it out" in message
     other = "other.safetensors"
     with safe_open(small_dictionary, framework="numpy") as file:
         header = file.metadata()

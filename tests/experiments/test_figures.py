@@ -100,6 +100,10 @@ def test_figure15_has_hoggle_where_there_is_a_dictionary(
         )
         return reproduce("figure15", request)
 
+    (tmp_path / "no dictionary").touch()
+    with pytest.raises(PreimageError, match="no dictionary: expected a dictionary"):
+        report(dictionary=tmp_path / "no dictionary")
+    assert not (tmp_path / "out").exists()  # it is refused before anything is searched
     without = report()
     assert [row["method"] for row in without["rows"]] == ["maximization"]
     assert "HOGgle, is left out: give --dictionary FILE, or --photos DIR" in without["notes"][0]
@@ -112,6 +116,11 @@ def test_figure15_has_hoggle_where_there_is_a_dictionary(
     assert (record["method"], record["score"]) == ("hoggle", row["score"])
     digest = record["settings"]["dictionary"]["sha256"]
     assert given["settings"]["dictionary"]["sha256"] == digest
+    none = (
+        r"HOGgle needs photos to learn from, and there are none \(1 file .*give a larger folder, or"
+    )
+    with pytest.raises(PreimageError, match=none):
+        report(photos=folder)
     monkeypatch.setattr(training, "ATOMS", 16)
     train = training.train
     monkeypatch.setattr(training, "train", lambda photos, **all: train(photos, atoms=16, **all))

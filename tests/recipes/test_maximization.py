@@ -12,7 +12,8 @@ import torch
 
 import preimage as pi
 from preimage.recipes.maxima import Maxima
-from preimage.recipes.maximization import Grid, again, square
+from preimage.recipes.maximization import again
+from preimage.recipes.maximization_grid import Grid, square
 from preimage.recipes.settings import MaximizationSettings
 from preimage.representations import Geometry, NetworkLayer
 from preimage.search.result import save_all

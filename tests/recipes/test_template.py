@@ -12,7 +12,8 @@ import dpm_toy
 import preimage as pi
 from preimage.errors import PreimageError, UsageError
 from preimage.recipes.rerun import rerun
-from preimage.recipes.template import Layout, template_settings
+from preimage.recipes.template import template_settings
+from preimage.recipes.template_subject import Layout
 from preimage.representations.hog import Hog
 from preimage.representations.octaves import HogOctaves
 from preimage.weights.dpm import Component, Part, read_dpm

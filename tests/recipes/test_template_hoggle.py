@@ -132,6 +132,7 @@ def test_again_with_a_dictionary_that_has_moved(file, small_dictionary, tmp_path
         rerun(folder)
     dictionary_path(8).parent.mkdir(parents=True)
     dictionary.save(dictionary_path(8))
+    place.write_text("something else")
     assert rerun(folder).record["settings"]["dictionary"]["path"] == str(dictionary_path(8))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,9 @@ import preimage as pi
 from nets import made
 from preimage.energy import Energy, Euclidean
 from preimage.errors import UsageError
+from preimage.models.layers import PaddedAvgPool2d, PaddedMaxPool2d
+from preimage.recipes import settings_for
+from preimage.recipes.doubts import doubts
 from preimage.representations import NetworkLayer, representation
 from preimage.representations.pooling import derivative_of
 from toys import SIDE, random_image
@@ -32,7 +36,7 @@ def leaf() -> Tensor:
 
 
 def derivative(output: Tensor, at: Tensor) -> Tensor:
-    weight = random_image(tuple(output.shape), 2)
+    weight = random_image(tuple(output.shape), 2).to(output.dtype)
     (gradient,) = torch.autograd.grad(output, at, weight)
     return gradient
 
@@ -57,10 +61,36 @@ def test_the_gradient_of_a_window_is_shared_out_whole() -> None:
     np.testing.assert_allclose(float(gradient.sum()), pooled.numel(), rtol=1e-5)
 
 
+@pytest.mark.parametrize("pad", [(0, 1, 0, 1), (1, 1, 1, 1), (2, 0, 1, 2)])
+def test_padding_with_minus_infinity_gets_no_gradient(pad: tuple[int, int, int, int]) -> None:
+    x = leaf()
+    with derivative_of("mean"):
+        pooled = PaddedMaxPool2d(3, 2, pad)(x)
+    mean = PaddedAvgPool2d(3, 2, pad)(x)
+    assert pooled.shape == mean.shape
+    got, expected = derivative(pooled, x), derivative(mean, x)
+    np.testing.assert_allclose(got.numpy(), expected.numpy(), rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("precision", [torch.float16, torch.bfloat16, torch.float64])
+def test_any_precision_and_memory_format(precision: torch.dtype) -> None:
+    x = leaf().detach().to(precision, memory_format=torch.channels_last).requires_grad_()
+    with derivative_of("mean"):
+        pooled = functional.max_pool2d(x, 3, 2, 1)
+    assert torch.equal(pooled, functional.max_pool2d(x, 3, 2, 1))
+    mean = functional.avg_pool2d(x, 3, 2, 1, count_include_pad=False)
+    assert torch.equal(derivative(pooled, x), derivative(mean, x))
+
+
 def test_other_ways_to_call_it_are_found() -> None:
     x = leaf()
     with derivative_of("mean"):
-        ways = [functional.max_pool2d(x, 2), torch.max_pool2d(x, 2), torch.max_pool2d(x, (2, 2))]
+        ways = [
+            functional.max_pool2d(x, 2),
+            functional.max_pool2d(input=x, kernel_size=[2], stride=2),
+            torch.max_pool2d(x, (2, 2)),
+            torch.max_pool2d(input=x, kernel_size=2, stride=[2]),
+        ]
     expected = derivative(functional.avg_pool2d(x, 2), x)
     for pooled in ways:
         assert torch.equal(derivative(pooled, x), expected)
@@ -120,9 +150,32 @@ def test_a_stage_says_whose_derivative_its_pooling_has() -> None:
     assert not torch.equal(own.trace[2:], mean.trace[2:])
 
 
-def test_an_unknown_pooling_is_refused() -> None:
-    with pytest.raises(UsageError) as refused:
-        pi.Stage(1, pooling="median")
-    assert str(refused.value) == "there is no pooling 'median'; did you mean: mean?"
-    with pytest.raises(UsageError, match="no pooling 'average'"):
-        derivative_of("average")
+class Beaten(nn.Module):
+    """Pools the image with something larger, of which nothing comes back to the image."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pool = nn.MaxPool2d((2 * SIDE, 1))
+
+    def forward(self, image: Tensor) -> Tensor:
+        return self.pool(torch.cat([image, image.detach() + 10], dim=2))
+
+
+def test_a_start_is_idle_by_the_derivative_that_the_first_stage_has() -> None:
+    energy = energy_of(Beaten(), "pool")
+    best = settings_for(energy.representation, "best")
+    warnings = []
+    for pooling in ("max", "mean"):
+        settings = replace(best, stages=(pi.Stage(1, pooling=pooling), pi.Stage(1)))
+        warnings += doubts(energy, settings, (SIDE, SIDE), [0])
+    assert "has no gradient at the start" in warnings[0][0]
+    assert warnings[1] == []
+
+
+@pytest.mark.parametrize("pooling", ["median", 5, None, ["max"]])
+def test_an_unknown_pooling_is_refused(pooling: Any) -> None:
+    expected = f"pooling must be one of max, mean, got {pooling!r}."
+    for refusing in (derivative_of, lambda name: pi.Stage(1, pooling=name)):
+        with pytest.raises(UsageError) as refused:
+            refusing(pooling)
+        assert str(refused.value) == expected

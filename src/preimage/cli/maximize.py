@@ -181,7 +181,7 @@ def maximize(
     from preimage.recipes import maximize as search
     from preimage.recipes.inversion import code_shape
     from preimage.recipes.maxima import measure, photos_of
-    from preimage.recipes.maximization import BATCH
+    from preimage.recipes.maximization_search import BATCH
     from preimage.recipes.objectives import distinct
     from preimage.representations import representation
     from preimage.search.result import save_all

@@ -393,7 +393,7 @@ def check_method(method: str, dictionary: Path | None, search_only: Sequence[str
     """
     if method == "search":
         if dictionary is not None:
-            raise UsageError("--dictionary is for --method hoggle: give both or neither.")
+            raise UsageError("--dictionary is for --method hoggle: give that too, or leave it out.")
         return
     context = click.get_current_context()
     for name in search_only:

@@ -21,7 +21,7 @@ def inner_product(batch: Tensor, other: Tensor) -> Tensor:
     # One call of BLAS for each, as for one alone: the order of a sum, and so its last bit, must not
     # depend on the batch, because the first normalized steps magnify it.
     rows, others = batch.flatten(1), other.flatten(1)
-    if len(rows) == 1:
+    if len(rows) == len(others) == 1:
         # What stacking and taking apart cost is a tenth of all that a search adds to a small layer.
         return torch.dot(rows[0], others[0]).unsqueeze(0)
     pairs = zip(rows, others, strict=True)

@@ -25,7 +25,7 @@ TRAINED_ON = 100
 """Photos that a dictionary is learned from: the last of the folder, the tests are on the first."""
 
 
-def dictionary_for(request: Request) -> tuple[Dictionary, str]:
+def dictionary_of(request: Request) -> tuple[Dictionary, str]:
     """The dictionary that was given, or one learned from photos that are not tested; and a note.
 
     Raises:
@@ -45,17 +45,22 @@ def dictionary_for(request: Request) -> tuple[Dictionary, str]:
         return dictionary, f"HOGgle's dictionary: {learned}"
     found = usable(request.sample.photos.rest[-TRAINED_ON:], least_side=training.least_side(CELL))
     if not found.paths:
+        other, smaller = "photos to learn from", ""
+        if request.count:
+            other = f"other photos to learn from than the {request.count} tested"
+            smaller = " a smaller --count,"
+        passed_over = f" ({found.note})" if found.note else ""
         raise PreimageError(
-            f"{request.photos}: HOGgle needs other photos to learn from than the "
-            f"{request.count} tested, and there are none: give a larger folder, a smaller "
-            "--count, or a --dictionary of `preimage hoggle train`."
+            f"{request.photos}: HOGgle needs {other}, and there are none{passed_over}: give a "
+            f"larger folder,{smaller} or a --dictionary of `preimage hoggle train`."
         )
     dictionary = _kept_or_trained(request, found.paths)
     atoms, photos = counted(dictionary.header.atoms, "atom"), counted(len(found.paths), "photo")
     untested = ", none of them tested" if request.count else ""
+    passed_over = f"; {found.note}" if found.note else ""
     return dictionary, (
-        f"HOGgle's dictionary: {atoms} learned here from {photos} of the folder{untested}; the "
-        "paper used its authors' own"
+        f"HOGgle's dictionary: {atoms} learned here from {photos} of the folder{untested}"
+        f"{passed_over}; the paper used its authors' own"
     )
 
 

@@ -10,7 +10,7 @@ from PIL import ImageOps
 
 from preimage.errors import PreimageError
 from preimage.experiments.cases import Case, Finished
-from preimage.experiments.dictionary import HOGGLE, dictionary_for, of_report
+from preimage.experiments.dictionary import HOGGLE, dictionary_of, of_report
 from preimage.experiments.experiment import Report, Request
 from preimage.experiments.methods import ComponentTarget, HoggleTemplating, Templating
 from preimage.experiments.rows import case_row
@@ -56,14 +56,15 @@ def figure15(request: Request) -> Report:
     """Every detector of a folder, a column each; a row for each preset, and one for HOGgle."""
     assert request.detectors is not None  # checked before an experiment runs
     targets = _components(request.detectors)
+    dictionary, note = None, NO_HOGGLE
+    if request.dictionary is not None or request.photos is not None:
+        dictionary, note = dictionary_of(request)
     found = list[Finished]()
     for preset in (request.preset,) if request.preset else PRESETS:
         method = Templating(preset, request.iterations, request.device)
         cases = [Case(method, target, request.seed) for target in targets]
         found += request.store.finish(cases, f"templates by {preset}")
-    dictionary, note = None, NO_HOGGLE
-    if request.dictionary is not None or request.photos is not None:
-        dictionary, note = dictionary_for(request)
+    if dictionary is not None:
         # HOGgle draws nothing: its cases are the same for all seeds.
         cases = [Case(HoggleTemplating(dictionary, request.device), each) for each in targets]
         found += request.store.finish(cases, "templates by HOGgle")

@@ -15,7 +15,7 @@ from preimage.experiments.tables import Column, Value, number
 from preimage.models import catalogue as models
 from preimage.recipes import Channel, Label, Objective, maximization_settings_for
 from preimage.recipes.inversion import code_shape
-from preimage.recipes.maximization import Grid
+from preimage.recipes.maximization_grid import Grid
 from preimage.representations import Representation
 
 QUICK_ITERATIONS = 64

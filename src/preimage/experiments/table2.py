@@ -12,7 +12,7 @@ from PIL import Image, ImageOps
 from preimage.errors import UsageError, nearest
 from preimage.experiments import plots
 from preimage.experiments.cases import Case, Finished, Inversion, Method, identity_of
-from preimage.experiments.dictionary import CELL, HOGGLE, dictionary_for, of_report
+from preimage.experiments.dictionary import CELL, HOGGLE, dictionary_of, of_report
 from preimage.experiments.experiment import Report, Request
 from preimage.experiments.photos import PhotoTarget
 from preimage.experiments.rows import mean_row
@@ -195,7 +195,7 @@ def _lines(request: Request) -> tuple[list[Line], tuple[str, ...]]:
     first = []
     if any(entry.method == HOGGLE for entry in entries):
         hog = representation("hog", cell=CELL).to(request.device)
-        dictionary, note = dictionary_for(request)
+        dictionary, note = dictionary_of(request)
         first = [Line(entries[0], None, Hoggling(hog, dictionary), hog)]
         notes.insert(0, note)
     order = {entry.descriptor: place for place, entry in enumerate(ENTRIES)}

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -121,6 +122,7 @@ def load_dictionary(path: str | os.PathLike[str]) -> Dictionary:
         8
     """
     try:
+        Path(path).open("rb").close()  # safetensors has no plain words for what can't be opened
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
             if HEADER not in metadata or not {CODE, PIXELS} <= set(file.keys()):
@@ -131,8 +133,7 @@ def load_dictionary(path: str | os.PathLike[str]) -> Dictionary:
                 for name, width in ((CODE, CHANNELS * header.block**2), (PIXELS, header.patch**2))
             )
     except OSError as error:
-        why = reason(error).removesuffix(f": {path}")  # safetensors names the file once more
-        raise PreimageError(f"{path}: cannot be read ({why})") from error
+        raise PreimageError(f"{path}: cannot be read ({reason(error)})") from error
     except (SafetensorError, _DamagedError) as error:
         raise PreimageError(
             f"{path}: expected a dictionary of `preimage hoggle train`, got {one_line(error)}: "
@@ -186,9 +187,10 @@ def recorded_dictionary(record: Mapping[str, Any]) -> Dictionary:
     if record.get("path") is not None:
         places.insert(0, Path(record["path"]))
     places = list(dict.fromkeys(places))
-    for place in places:
-        if place.is_file() and (found := load_dictionary(place)).digest == record["sha256"]:
-            return found
+    for place in filter(Path.is_file, places):
+        with suppress(PreimageError):  # something else may be there by now
+            if (found := load_dictionary(place)).digest == record["sha256"]:
+                return found
     where = " nor ".join(printable(place) for place in places)
     raise PreimageError(
         f"made by HOGgle with the dictionary {one_line(record['sha256'])[:12]}, which is "

@@ -10,33 +10,14 @@ import numpy as np
 from preimage.errors import UsageError
 from preimage.recipes.inversion import code_shape
 from preimage.recipes.maxima import Maxima, known_maxima
-from preimage.recipes.maximization_goals import Goal, goals_of, name_of
-from preimage.recipes.maximization_grid import WIDEST, Grid, field_of, square
+from preimage.recipes.maximization_goals import Goal, goals_of
 from preimage.recipes.maximization_presets import maximization_settings_for
-from preimage.recipes.maximization_search import BATCH, Job, per_search
+from preimage.recipes.maximization_search import Job
 from preimage.recipes.objectives import Channel, Direction, Label, Objective, from_dict, parse
 from preimage.recipes.records import Observer, check_seeds
 from preimage.recipes.settings import MaximizationSettings
 from preimage.representations import Representation
 from preimage.search.result import Result
-
-__all__ = [
-    "BATCH",
-    "LAYOUTS",
-    "WIDEST",
-    "Goal",
-    "Grid",
-    "Job",
-    "Wanted",
-    "again",
-    "as_objective",
-    "field_of",
-    "goals_of",
-    "maximize",
-    "name_of",
-    "per_search",
-    "square",
-]
 
 Wanted = Objective | int | str | np.ndarray
 

@@ -24,8 +24,9 @@ from preimage.recipes.inversion import invert
 from preimage.recipes.maximization import again as maximize_again
 from preimage.recipes.records import Observer, headline, name_of, versions
 from preimage.recipes.settings import MaximizationSettings, SearchSettings, Settings
-from preimage.recipes.template import Subject, visualize
+from preimage.recipes.template import visualize
 from preimage.recipes.template_hoggle import visualize_by_hoggle
+from preimage.recipes.template_subject import Subject
 from preimage.recipes.texture import style, texture
 from preimage.representations import Representation, SeveralLayers, representation, several_layers
 from preimage.representations.catalogue import hand_crafted

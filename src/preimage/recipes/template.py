@@ -17,14 +17,12 @@ from preimage.recipes.records import Observer, check_seeds
 from preimage.recipes.settings import Settings
 from preimage.recipes.template_result import check_hog, template_result
 from preimage.recipes.template_search import jointly, searching, separately
-from preimage.recipes.template_subject import Layout, Subject, View, subject_of
+from preimage.recipes.template_subject import Subject, View, subject_of
 from preimage.representations import Representation, representation
 from preimage.search.canvases import PixelCanvas, SpectralCanvas
 from preimage.search.result import Result
 from preimage.search.stages import Stage
 from preimage.search.step_rules import NormalizedMomentum, WindowedAdaGrad
-
-__all__ = ["PRESETS", "Layout", "Subject", "template", "template_settings", "visualize"]
 
 PRESETS = ("best", "paper")
 

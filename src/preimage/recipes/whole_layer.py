@@ -13,7 +13,9 @@ from preimage.files import printable, replacing, safe_name
 from preimage.images import Tile
 from preimage.recipes.inversion import code_shape
 from preimage.recipes.maxima import Maxima, known_maxima
-from preimage.recipes.maximization import Wanted, as_objective, goals_of, maximize, per_search
+from preimage.recipes.maximization import Wanted, as_objective, maximize
+from preimage.recipes.maximization_goals import goals_of
+from preimage.recipes.maximization_search import per_search
 from preimage.recipes.records import headline
 from preimage.recipes.settings import MaximizationSettings
 from preimage.representations import Representation

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-from preimage.errors import UsageError, nearest
+from preimage.errors import UsageError
 
 Sides = int | tuple[int, int]
 
@@ -24,7 +24,11 @@ _own: Any = functional.max_pool2d
 
 
 class _MaxForwardMeanBackward(torch.autograd.Function):
-    """y = max over windows; ∂/∂x that of the mean over the part of each window in the image."""
+    """y = max over windows; ∂/∂x that of the mean over the part of each window in the image.
+
+    Networks whose padding has a side of its own pad with minus infinity before they pool: what is
+    minus infinity in an image's first channel lies outside too.
+    """
 
     @staticmethod
     def forward(
@@ -38,10 +42,15 @@ class _MaxForwardMeanBackward(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         (image,) = ctx.saved_tensors
         inside_only, no_divisor = False, None
-        spread = torch.ops.aten.avg_pool2d_backward(
-            gradients[0], image, *ctx.windows, inside_only, no_divisor
-        )
+        windows: Any = (*ctx.windows, inside_only, no_divisor)
+        inside = (image[:1, :1] > -torch.inf).to(image.dtype)
+        share = functional.avg_pool2d(inside, *windows).clamp_(min=LEAST_SHARE)
+        spread = torch.ops.aten.avg_pool2d_backward(gradients[0] / share, image, *windows)
         return spread, None, None, None, None
+
+
+LEAST_SHARE = 1e-4
+"""Less than a pixel's. A window with nothing inside has 0; what it gives to pixels is cut off."""
 
 
 def _pair(sides: Sides) -> list[int]:
@@ -49,7 +58,7 @@ def _pair(sides: Sides) -> list[int]:
 
 
 def _max_pool2d(
-    image: Tensor,
+    input: Tensor,
     kernel_size: Sides,
     stride: Sides | None = None,
     padding: Sides = 0,
@@ -59,11 +68,11 @@ def _max_pool2d(
 ) -> Any:
     """`torch.nn.functional.max_pool2d`, with the derivative of the mean where that is possible."""
     step = stride or kernel_size
-    plain = image.dim() == 4 and _pair(dilation) == [1, 1] and not return_indices
-    if not (plain and image.requires_grad and torch.is_grad_enabled()):
+    plain = input.dim() == 4 and _pair(dilation) == [1, 1] and not return_indices
+    if not (plain and input.requires_grad and torch.is_grad_enabled()):
         windows = (kernel_size, step, padding, dilation, ceil_mode)
-        return _own(image, *windows, return_indices=return_indices)
-    return _MaxForwardMeanBackward.apply(image, kernel_size, step, padding, ceil_mode)  # type: ignore[no-untyped-call]
+        return _own(input, *windows, return_indices=return_indices)
+    return _MaxForwardMeanBackward.apply(input, kernel_size, step, padding, ceil_mode)  # type: ignore[no-untyped-call]
 
 
 MAX_POOLING: dict[Any, Any] = {functional.max_pool2d: _max_pool2d, torch.max_pool2d: _max_pool2d}
@@ -90,8 +99,9 @@ def derivative_of(pooling: str) -> AbstractContextManager[Any]:
     """Within this, max pooling over images has the derivative that is named.
 
     ∂y/∂x of `mean` is 1/n for each of the n pixels of a window that lie in the image; what is
-    computed forward is the maximum in any case. Windows with gaps (dilation), pooling that is asked
-    for its indices, and networks compiled or scripted beforehand keep their own derivative.
+    computed forward is the maximum in any case. Windows with gaps (dilation), adaptive pooling,
+    pooling that is asked for its indices, and networks that were scripted or traced by
+    `torch.jit` keep their own derivative.
 
     Args:
         pooling: a name of `POOLINGS`.
@@ -118,5 +128,5 @@ def check_pooling(pooling: str) -> None:
     Raises:
         UsageError: with the names there are.
     """
-    if pooling not in POOLINGS:
-        raise UsageError(f"there is no pooling {pooling!r}; {nearest(pooling, POOLINGS)}")
+    if pooling not in tuple(POOLINGS):
+        raise UsageError(f"pooling must be one of {', '.join(POOLINGS)}, got {pooling!r}.")
