@@ -75,9 +75,8 @@ DEPTHS: tuple[Depth, ...] = (
     Depth(seen=0.1, exponent=1.5, range="linear", rate=0.02, rho=0.9, pooling="mean"),
     Depth(seen=0.35, exponent=1.5, range="sigmoid", rate=0.03, rho=0.95, pooling="mean"),
     Depth(seen=0.6, exponent=1.5, range="sigmoid", rate=0.02, rho=0.95, pooling="mean"),
-    Depth(seen=0.8, exponent=1.2, range="sigmoid", rate=0.03, rho=0.9, pooling="mean"),
     Depth(seen=1.0, exponent=1.2, range="sigmoid", rate=0.03, rho=0.9, pooling="max"),
-    Depth(seen=math.inf, exponent=1.0, range="sigmoid", rate=0.02, rho=0.95, pooling="max"),
+    Depth(seen=math.inf, exponent=1.0, range="sigmoid", rate=0.02, rho=0.9, pooling="max"),
 )
 """Chosen by measurement (docs/solvers.md).
 
