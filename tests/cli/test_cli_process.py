@@ -15,7 +15,9 @@ LATEST = 60
 
 def start(*words: object, before: str = "") -> subprocess.Popen[str]:
     """A command line in a process of its own, after some lines of Python."""
-    program = f"import sys\n{before}\nfrom preimage.cli.main import main\nsys.exit(main())"
+    # A suite that runs in the background ignores Ctrl-C, and so would what it starts.
+    heeding = "import signal, sys\nsignal.signal(signal.SIGINT, signal.default_int_handler)"
+    program = f"{heeding}\n{before}\nfrom preimage.cli.main import main\nsys.exit(main())"
     return subprocess.Popen(
         [sys.executable, "-c", program, *map(str, words)],
         stdout=subprocess.PIPE,

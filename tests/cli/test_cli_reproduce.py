@@ -100,7 +100,14 @@ def test_wrong_use_leaves_nothing(fails, real_photos, words, message):
     assert list(Path.cwd().iterdir()) == []
 
 
-PROGRAM = "import sys\n{before}\nfrom preimage.cli.main import main\nsys.exit(main())"
+PROGRAM = """
+import signal, sys
+# A suite that runs in the background ignores Ctrl-C, and so would what it starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+{before}
+from preimage.cli.main import main
+sys.exit(main())
+"""
 KILLED = """
 import os, signal
 from preimage.search import Result
