@@ -26,6 +26,7 @@ class Links(HTMLParser):
 @pytest.fixture
 def brief(monkeypatch):
     monkeypatch.setattr(tour, "ITERATIONS", 2)
+    monkeypatch.setattr(tour, "CLASS_ITERATIONS", 2)
 
 
 def test_one_page_that_needs_nothing_else(run, brief):
@@ -41,10 +42,14 @@ def test_one_page_that_needs_nothing_else(run, brief):
         assert stop.layer in links.ids
         assert record["iterations"] == 2
         assert f"{100 * record['relative_error']:.0f} %" in page.read_text(encoding="utf-8")
+    imagined = load_record(Path("demo", tour.CLASS))
+    assert (imagined["task"], imagined["class"]["label"]) == ("maximize", "cheeseburger")
+    probability = f"{100 * imagined['class']['probability']:.0f} %"
+    assert f'<dd class="big">{probability}</dd>' in page.read_text(encoding="utf-8")
 
 
 def test_a_tour_that_fails_leaves_nothing(run, brief, monkeypatch):
-    monkeypatch.setattr(tour, "page_of", lambda results: 1 / 0)
+    monkeypatch.setattr(tour, "page_of", lambda *results: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         run("demo", "--json")
     assert list(Path.cwd().iterdir()) == []

@@ -10,14 +10,15 @@ from preimage.cli import console, options
 
 
 @click.command(
-    cls=options.Heavy, short_help="Take the tour: one photo from five depths, as a web page."
+    cls=options.Heavy,
+    short_help="Take the tour: one photo from five depths, one class; a web page.",
 )
 @options.out_folder("demo")
 @options.seed
 @options.device
 @options.as_json
 def demo(*, out: Path | None, overwrite: bool, seed: int, device: str, as_json: bool) -> None:
-    """Take the tour: one photo inverted from five depths of a network, as a web page.
+    """Take the tour: one photo inverted from five depths, one class imagined, as a web page.
 
     Needs no network connection and about two minutes on two CPU cores.
     """

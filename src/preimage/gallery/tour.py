@@ -1,4 +1,4 @@
-"""The tour: one photo inverted from five depths of a network, as one web page."""
+"""The tour: one photo inverted from five depths of a network, and one class imagined, as a page."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any
 from jinja2 import Environment
 from PIL import Image
 
-from preimage.recipes import invert
+from preimage.recipes import invert, maximize
 from preimage.representations import representation
 from preimage.representations.catalogue import layers_of
 from preimage.search.minimise import Snapshot
@@ -26,6 +26,9 @@ PHOTO = "cat.jpg"
 PAGE = "index.html"
 ITERATIONS = 150
 """For each stop; with them the tour takes about two minutes on two cores."""
+
+CLASS, CLASS_ITERATIONS = "cheeseburger", 96
+"""What the network is asked to imagine in the end, and for how long."""
 
 DEEP_FIDELITY = 100.0
 """At C = 20 or 1, a deep layer's own, the prior leaves little contrast to look at."""
@@ -94,7 +97,7 @@ STOPS: tuple[Stop, ...] = (
 
 @dataclass(frozen=True)
 class Tour:
-    """What the tour leaves: the page, and the results it shows, from the first stop to the last."""
+    """What the tour leaves: the page, and the results it shows: the stops', then the class's."""
 
     page: Path
     results: tuple[Result, ...]
@@ -108,10 +111,10 @@ def take_tour(
     overwrite: bool = False,
     watching: Watching = lambda label: nullcontext(()),
 ) -> Tour:
-    """Invert the embedded photo at every stop and write the page, all of it or nothing.
+    """Invert the embedded photo at every stop, maximize a class, and write the page or nothing.
 
     Args:
-        folder: where the page goes, `index.html`, with a result folder for each stop beside it.
+        folder: where the page goes, `index.html`, with a folder for each result beside it.
         seed: as for `invert`.
         device: where to compute.
         overwrite: replace what the folder holds.
@@ -129,11 +132,18 @@ def take_tour(
         for number, stop in enumerate(STOPS, start=1):
             with watching(f"{stop.layer} ({number} of {len(STOPS)})") as callbacks:
                 result = _visit(stop, seed, device, callbacks)
-            (partial / stop.layer).mkdir()
-            result.write_into(partial / stop.layer)
+            _keep(result, partial / stop.layer)
             results.append(result)
-        (partial / PAGE).write_text(page_of(results), encoding="utf-8")
-    return Tour(Path(folder) / PAGE, tuple(results))
+        with watching(f'the class "{CLASS}"') as callbacks:
+            imagined = _imagine(seed, device, callbacks)
+        _keep(imagined, partial / CLASS)
+        (partial / PAGE).write_text(page_of(results, imagined), encoding="utf-8")
+    return Tour(Path(folder) / PAGE, (*results, imagined))
+
+
+def _keep(result: Result, folder: Path) -> None:
+    folder.mkdir()
+    result.write_into(folder)
 
 
 def _visit(
@@ -153,8 +163,15 @@ def _visit(
     return result
 
 
-def page_of(results: Sequence[Result]) -> str:
-    """The page as HTML that needs no other file, for one result at each stop."""
+def _imagine(seed: int, device: str, callbacks: Sequence[Callable[[Snapshot], None]]) -> Result:
+    phi = representation(MODEL, "logits").to(device)
+    found = maximize(phi, label=CLASS, iterations=CLASS_ITERATIONS, seed=seed, callbacks=callbacks)
+    assert isinstance(found, Result)
+    return found
+
+
+def page_of(results: Sequence[Result], imagined: Result) -> str:
+    """The page as HTML that needs no other file, for one result at each stop and the class's."""
     template = resources.files("preimage.gallery").joinpath("tour.html.j2").read_text("utf-8")
     reference = results[0].reference
     assert reference is not None
@@ -169,6 +186,12 @@ def page_of(results: Sequence[Result]) -> str:
         image_size=_image_size(reference),
         photo=_data_uri(reference),
         stops=[_shown(stop, result) for stop, result in zip(STOPS, results, strict=True)],
+        imagined={
+            "label": CLASS,
+            "picture": _data_uri(imagined.image),
+            "probability": f"{100 * imagined.record['class']['probability']:.0f} %",
+            "iterations": imagined.record["iterations"],
+        },
     )
 
 
