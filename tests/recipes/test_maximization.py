@@ -11,6 +11,7 @@ import pytest
 import torch
 
 import preimage as pi
+from preimage.recipes import records
 from preimage.recipes.maxima import Maxima
 from preimage.recipes.maximization import again
 from preimage.recipes.maximization_grid import Grid, square
@@ -265,3 +266,9 @@ def test_many_results_make_a_mosaic(tmp_path: Path) -> None:
     assert len(folders) == 24
     assert folders[1] == "001-channel-0-restart1"
     assert (tmp_path / "out" / "figure.png").is_file()
+
+
+def test_a_large_ratio_is_written_out():
+    headline = records.HEADLINES["maximize"]
+    assert headline({"activation": 229.3, "ratio": 172.4}) == ("activation", "229, 172 x M")
+    assert headline({"activation": 2.0, "ratio": 1.54}) == ("activation", "2, 1.5 x M")

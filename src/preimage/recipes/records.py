@@ -32,7 +32,9 @@ def _inversion_headline(record: Record) -> tuple[str, str]:
 
 
 def _maximization_headline(record: Record) -> tuple[str, str]:
-    return "activation", f"{record['activation']:.3g}, {record['ratio']:.2g} x M"
+    ratio = record["ratio"]
+    times = f"{ratio:.0f}" if ratio >= 10 else f"{ratio:.2g}"
+    return "activation", f"{record['activation']:.3g}, {times} x M"
 
 
 def _template_headline(record: Record) -> tuple[str, str]:
