@@ -25,7 +25,14 @@ from preimage.representations import Representation, representation
 from preimage.search import RandomViews, Result
 from preimage.search.starts import seeded
 
-CLASSES = ("tree frog", "goose", "cheeseburger", "coffee mug", "vending machine")
+CLASSES = (
+    "tree frog", "goose", "cheeseburger", "coffee mug", "vending machine", "black swan",
+    "comic book", "zebra", "tiger", "flamingo", "ladybug", "starfish", "daisy", "strawberry",
+    "pizza", "teapot", "school bus", "violin", "lighthouse", "volcano",
+)  # fmt: skip
+SHOWN = 2
+"""How many of them are in the figure."""
+
 HELD_OUT = RandomViews(count=1, smallest=0.5, largest=1.2, rotation=15.0, noise=5.0)
 VIEWS = 16
 EDGES = np.concatenate([[0.0], np.geomspace(1, 256, 17)])
@@ -72,7 +79,7 @@ def main() -> None:
             for name in CLASSES[: arguments.classes]
         ]
         results = [result for result in found if isinstance(result, Result)]
-        for result in results:
+        for number, result in enumerate(results):
             held_out = held_out_probability(phi, result)
             distance = np.abs(gradient_lengths(result.image) - natural).sum() / 2
             rows.append(
@@ -86,6 +93,8 @@ def main() -> None:
                     "seconds": result.record["seconds"],
                 }
             )
+            if number >= SHOWN:
+                continue
             caption = f"held out {held_out:.2f}, gradients {distance:.2f}"
             tiles.append(Tile(result.image, f"{preset}: {result.name}", caption))
         mean = {
@@ -98,7 +107,7 @@ def main() -> None:
             flush=True,
         )
     (arguments.folder / "results.json").write_text(json.dumps(rows, indent=1))
-    contact_sheet(tiles, columns=arguments.classes, tile_height=200).save(
+    contact_sheet(tiles, columns=min(SHOWN, arguments.classes), tile_height=200).save(
         arguments.folder / "presets.png"
     )
 
