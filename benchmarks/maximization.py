@@ -28,7 +28,7 @@ from preimage.search.starts import seeded
 CLASSES = (
     "tree frog", "goose", "cheeseburger", "coffee mug", "vending machine", "black swan",
     "comic book", "zebra", "tiger", "flamingo", "ladybug", "starfish", "daisy", "strawberry",
-    "pizza", "teapot", "school bus", "violin", "lighthouse", "volcano",
+    "pizza", "teapot", "school bus", "violin", "beacon", "volcano",
 )  # fmt: skip
 SHOWN = 2
 """How many of them are in the figure."""
