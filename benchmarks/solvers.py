@@ -30,6 +30,7 @@ import torch
 import preimage as pi
 from preimage.images import Tile, as_picture, contact_sheet, to_pixels
 from preimage.metrics.lpips import lpips
+from preimage.recipes.caricature import start_from
 from preimage.recipes.settings import Settings
 from preimage.representations import NetworkLayer
 from preimage.search import UniformNoise
@@ -149,9 +150,14 @@ def photos_of(folder: Path, first: int, step: int, count: int) -> list[Path]:
     return sorted(folder.glob("*.jpg"))[first::step][:count]
 
 
+FROM_PHOTO = ", from the photo"
+"""After a method's name: it starts from the photo itself, which no search is given, to see how much
+of the distance to the floor is due to the start."""
+
+
 def search(phi: NetworkLayer, photos: list[Path], method: str, iterations: int) -> list[Record]:
     """One batch of searches: a record a photo."""
-    settings = METHODS[method](phi).scaled_to(iterations)
+    settings = METHODS[method.removesuffix(FROM_PHOTO)](phi).scaled_to(iterations)
     images = torch.cat([phi.photo(photo) for photo in photos])
     with torch.no_grad():
         energy = pi.Energy(phi, pi.Euclidean(phi(images)), settings.priors, settings.fidelity)
@@ -161,6 +167,7 @@ def search(phi: NetworkLayer, photos: list[Path], method: str, iterations: int) 
         stages=settings.stages,
         step_rule=settings.step_rule,
         seeds=[0] * len(photos),
+        start=start_from(images, settings, phi.mean) if method.endswith(FROM_PHOTO) else None,
     )
     shift = torch.tensor(phi.mean).view(1, 3, 1, 1) - torch.tensor(ALEXNET_MEAN).view(1, 3, 1, 1)
     distances = lpips(outcome.view + shift, images + shift, ALEXNET_MEAN).tolist()

@@ -43,9 +43,9 @@ def test_ctrl_c_while_pytorch_is_loaded(photo, tmp_path):
     sign = tmp_path / "loading"
     before = f"""
 from pathlib import Path
-from preimage.cli import options
-load = options.import_module
-options.import_module = lambda name: (Path({str(sign)!r}).touch(), load(name))
+from preimage.cli import running
+load = running.import_module
+running.import_module = lambda name: (Path({str(sign)!r}).touch(), load(name))
 """
     words = ("invert", photo, "--layer", "stem", "--iterations", 100_000)
     interrupt(start(*words, before=before), sign)

@@ -7,11 +7,11 @@ from typing import Any
 
 import click
 
-from preimage.cli import console, options
+from preimage.cli import console, options, running, values
 from preimage.errors import counted
 
 
-@click.command(cls=options.Heavy, short_help="Measure what an iteration costs.")
+@click.command(cls=running.Heavy, short_help="Measure what an iteration costs.")
 @click.option(
     "--model", metavar="M", default=options.DEFAULT_MODEL, show_default=True, help="Network."
 )
@@ -38,7 +38,7 @@ def bench(
     layers: str | None,
     canvas: str,
     iterations: int,
-    input: options.InputOptions | None,
+    input: values.InputOptions | None,
     weights: str | None,
     device: str,
     as_json: bool,
@@ -71,19 +71,19 @@ def bench(
 
 
 def _layers(
-    model: str, layers: str | None, input: options.InputOptions | None, weights: str | None
+    model: str, layers: str | None, input: values.InputOptions | None, weights: str | None
 ) -> tuple[Sequence[str | None], dict[str, Any]]:
     """The layers to measure, [None] for a hand-crafted model, which has none; and the options."""
     from preimage.representations.catalogue import hand_crafted
 
     if layers is None and hand_crafted(model):
         return [None], options.check_model(model, None, input=input, weights=weights)[1]
-    names = _typical(model, input) if layers is None else options.names(layers, "--layers")
+    names = _typical(model, input) if layers is None else values.names(layers, "--layers")
     checked = [options.check_model(model, name, input=input, weights=weights) for name in names]
     return [layer for layer, _ in checked], checked[0][1]
 
 
-def _typical(model: str, input: options.InputOptions | None) -> list[str]:
+def _typical(model: str, input: values.InputOptions | None) -> list[str]:
     """A first, a middle and a last layer, the last one that still has positions."""
     from preimage.representations.catalogue import layers_of
 

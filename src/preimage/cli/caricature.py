@@ -6,12 +6,11 @@ from pathlib import Path
 
 import click
 
-from preimage.cli import console, options
-from preimage.cli.invert import check_places, finish
+from preimage.cli import console, options, output, running, values
 
 
-@click.command(cls=options.Heavy, short_help="Exaggerate what a layer sees in an image.")
-@click.argument("images", metavar="IMAGE...", nargs=-1, required=True, type=options.FILE)
+@click.command(cls=running.Heavy, short_help="Exaggerate what a layer sees in an image.")
+@click.argument("images", metavar="IMAGE...", nargs=-1, required=True, type=values.FILE)
 @options.network
 @options.images_taken
 @options.pretrained_or_random
@@ -35,7 +34,7 @@ def caricature(
     images: tuple[Path, ...],
     model: str,
     layer: str | None,
-    input: options.InputOptions | None,
+    input: values.InputOptions | None,
     weights: str | None,
     cell: int | None,
     step: int | None,
@@ -64,15 +63,15 @@ def caricature(
     layer, chosen = options.check_model(
         model, layer, size, input, weights=weights, cell=cell, step=step
     )
-    check_places(out, movie, overwrite)
+    places = output.Output(out, overwrite, as_json, movie)
+    places.check()
     options.check_photos(images)
 
-    from preimage.gallery.movie import Recorder
     from preimage.recipes import caricature as search
     from preimage.representations import representation
 
     phi = representation(model, layer, **chosen).to(options.chosen_device(device))
-    recorders = [] if movie is None else [Recorder.of(phi)]
+    recorders = places.recorders(phi.mean, phi.input_size)
     with console.watching(f"caricature by {phi.name}") as bars:
         found = search(
             phi,
@@ -88,4 +87,4 @@ def caricature(
     results = found if isinstance(found, list) else [found]
     what = images[0].stem if len(images) == 1 else f"{len(images)}-images"
     words = (what, phi.model, phi.layer, "caricature")
-    finish(results, recorders, movie, out, overwrite, as_json, words)
+    places.write(results, words, output.film_of(recorders, results))

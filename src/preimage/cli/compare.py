@@ -6,24 +6,24 @@ from typing import Any
 
 import click
 
-from preimage.cli import console, options
+from preimage.cli import console, options, running, values
 from preimage.cli.reproduce import out_folder, run
 
 
-@click.command(cls=options.Heavy, short_help="What does each layer of several networks keep?")
+@click.command(cls=running.Heavy, short_help="What does each layer of several networks keep?")
 @click.option(
     "--models",
     metavar="M,M...",
     help="Networks; `preimage models` lists them. Default: alexnet,efficientnet-lite0,vgg16.",
 )
-@click.option("--photos", metavar="DIR", type=options.FILE, help="Folder of photos to test on.")
+@click.option("--photos", metavar="DIR", type=values.FILE, help="Folder of photos to test on.")
 @options.whole(
     "--count", "N", "How many photos, the first by name. Default: 1, or 10 with --scale paper."
 )
 @click.option(
     "--layers-per-model",
     metavar="N",
-    type=options.Whole(min=2),
+    type=values.Whole(min=2),
     help="How many layers of each. Default: 5, or all of them with --scale paper.",
 )
 @click.option(
@@ -59,7 +59,7 @@ def compare(*, models: str | None, device: str, as_json: bool, **asked: Any) -> 
     from preimage.experiments.experiment import Request
 
     request = Request(
-        models=None if models is None else options.names(models, "--models"),
+        models=None if models is None else values.names(models, "--models"),
         device=options.chosen_device(device),
         progress=console.advancing,
         **asked,

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
-from preimage.cli import console, options
+from preimage.cli import console, options, running
 
 
 @click.command(
-    cls=options.Heavy,
+    cls=running.Heavy,
     short_help="Take the tour: one photo from five depths, one class; a web page.",
 )
 @options.out_folder("demo")

@@ -6,19 +6,18 @@ from pathlib import Path
 
 import click
 
-from preimage.cli import console, options
-from preimage.cli.invert import check_places, finish
+from preimage.cli import console, options, output, running, values
 
 
-@click.command(cls=options.Heavy, short_help="Let a network see more and more in an image.")
-@click.argument("image", metavar="IMAGE", type=options.FILE)
+@click.command(cls=running.Heavy, short_help="Let a network see more and more in an image.")
+@click.argument("image", metavar="IMAGE", type=values.FILE)
 @click.option(
     "--model", metavar="M", default=options.DEFAULT_MODEL, show_default=True, help="Network."
 )
 @click.option(
     "--layers",
     metavar="A,B,C",
-    callback=options.layers,
+    callback=values.layers,
     help="Layers to excite, with positions. Default: one halfway.",
 )
 @options.whole("--size", "PX", "Bring a photo with a longer side down to this.", default=1024)
@@ -86,7 +85,8 @@ def dream(
     chosen = layers or [layers_for(model, DREAM_LAYERS)]
     check_layers(model, chosen)
     asked = Octaves(octaves, scale, tile)
-    check_places(out, movie, overwrite)
+    places = output.Output(out, overwrite, as_json, movie)
+    places.check()
     options.check_photos([image])
     phi = several_layers(model, chosen).to(options.chosen_device(device))
     recorders = [] if movie is None else [DreamRecorder()]
@@ -104,4 +104,4 @@ def dream(
             onlookers=recorders,
         )
     words = (image.stem, phi.model, phi.layer, "dream")
-    finish([result], recorders, movie, out, overwrite, as_json, words)
+    places.write([result], words, output.film_of(recorders, [result]))

@@ -6,18 +6,18 @@ from pathlib import Path
 
 import click
 
-from preimage.cli import console, options
+from preimage.cli import console, options, output, running, values
 
 
-@click.command(cls=options.Heavy, short_help="Write the code of an image at a layer.")
-@click.argument("image", metavar="IMAGE", type=options.FILE)
+@click.command(cls=running.Heavy, short_help="Write the code of an image at a layer.")
+@click.argument("image", metavar="IMAGE", type=values.FILE)
 @options.network
 @options.images_taken
 @options.pretrained_or_random
 @options.cells
 @options.size("the photo as it is")
 @click.option(
-    "--out", metavar="FILE.npy", type=options.FILE, required=True, help="File for the code."
+    "--out", metavar="FILE.npy", type=values.FILE, required=True, help="File for the code."
 )
 @options.overwrite
 @options.device
@@ -27,7 +27,7 @@ def encode(
     image: Path,
     model: str,
     layer: str | None,
-    input: options.InputOptions | None,
+    input: values.InputOptions | None,
     weights: str | None,
     cell: int | None,
     step: int | None,
@@ -51,8 +51,8 @@ def encode(
     layer, chosen = options.check_model(
         model, layer, size, input, weights=weights, cell=cell, step=step
     )
-    options.check_suffix(out, ".npy", "--out")
-    options.check_new_file(out, overwrite, "--out")
+    output.check_suffix(out, ".npy", "--out")
+    output.check_new_file(out, overwrite, "--out")
     options.check_photos([image])
 
     from preimage.files import printable, sha256_of_file

@@ -6,18 +6,16 @@ from pathlib import Path
 
 import click
 
-from preimage.cli import console, options
-from preimage.cli.invert import check_places, finish
-from preimage.cli.texture import recorders_of
+from preimage.cli import console, options, output, running, values
 
 
-@click.command(cls=options.Heavy, short_help="Change an image a little, into another's code.")
-@click.argument("image", metavar="IMAGE", type=options.FILE)
+@click.command(cls=running.Heavy, short_help="Change an image a little, into another's code.")
+@click.argument("image", metavar="IMAGE", type=values.FILE)
 @click.option(
     "--as",
     "other",
     metavar="IMAGE2",
-    type=options.FILE,
+    type=values.FILE,
     required=True,
     help="Image whose code is wanted.",
 )
@@ -39,7 +37,7 @@ def fool(
     other: Path,
     model: str,
     layer: str | None,
-    input: options.InputOptions | None,
+    input: values.InputOptions | None,
     weights: str | None,
     cell: int | None,
     step: int | None,
@@ -65,14 +63,15 @@ def fool(
     layer, chosen = options.check_model(
         model, layer, size, input, weights=weights, cell=cell, step=step
     )
-    check_places(out, movie, overwrite)
+    places = output.Output(out, overwrite, as_json, movie)
+    places.check()
     options.check_photos([image, other])
 
     from preimage.recipes import fool as search
     from preimage.representations import representation
 
     phi = representation(model, layer, **chosen).to(options.chosen_device(device))
-    recorders = recorders_of(movie, phi.mean)
+    recorders = places.recorders(phi.mean)
     with console.watching(f"{image.name} as {other.name} to {phi.name}") as bars:
         result = search(
             phi,
@@ -85,4 +84,4 @@ def fool(
             callbacks=[*bars, *recorders],
         )
     words = (image.stem, other.stem, phi.model, phi.layer, "fool")
-    finish([result], recorders, movie, out, overwrite, as_json, words)
+    places.write([result], words, output.film_of(recorders, [result]))

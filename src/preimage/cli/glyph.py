@@ -6,18 +6,18 @@ from pathlib import Path
 
 import click
 
-from preimage.cli import console, options
+from preimage.cli import console, options, output, running, values
 from preimage.errors import UsageError
 
 MODELS = ("hog", "hogb", "hog-relu")
 
 
-@click.command(cls=options.Heavy, short_help="Draw the HOG code of an image as glyphs.")
-@click.argument("image", metavar="[IMAGE]", required=False, type=options.FILE)
+@click.command(cls=running.Heavy, short_help="Draw the HOG code of an image as glyphs.")
+@click.argument("image", metavar="[IMAGE]", required=False, type=values.FILE)
 @click.option(
     "--code",
     metavar="FILE.npy",
-    type=options.FILE,
+    type=values.FILE,
     help="Draw this code instead of an image's; `preimage encode` writes such files.",
 )
 @click.option(
@@ -33,13 +33,13 @@ MODELS = ("hog", "hogb", "hog-relu")
 @click.option(
     "--glyph",
     metavar="PX",
-    type=options.Whole(min=3, max=200),
+    type=values.Whole(min=3, max=200),
     default=21,
     show_default=True,
     help="Side of a glyph in the picture.",
 )
 @click.option(
-    "--out", metavar="FILE.png", type=options.FILE, required=True, help="File for the picture."
+    "--out", metavar="FILE.png", type=values.FILE, required=True, help="File for the picture."
 )
 @options.overwrite
 @options.as_json
@@ -67,8 +67,8 @@ def glyph(
         raise UsageError(f"expected either an image or --code FILE.npy to draw, got {got}.")
     if code is not None and (cell, size) != (None, None):
         raise UsageError("--cell and --size are the image's; a code is drawn as it is.")
-    options.check_suffix(out, ".png", "--out")
-    options.check_new_file(out, overwrite, "--out")
+    output.check_suffix(out, ".png", "--out")
+    output.check_new_file(out, overwrite, "--out")
 
     from preimage.files import printable
     from preimage.images import save_png

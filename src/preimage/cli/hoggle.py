@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from preimage.cli import console, options
+from preimage.cli import console, options, output, running, values
 from preimage.errors import UsageError, counted
 
 
@@ -18,12 +18,12 @@ def hoggle() -> None:
     """
 
 
-@hoggle.command(cls=options.Heavy, short_help="Learn a dictionary from photos.")
-@click.option("--photos", metavar="DIR", type=options.FILE, required=True, help="Folder of photos.")
+@hoggle.command(cls=running.Heavy, short_help="Learn a dictionary from photos.")
+@click.option("--photos", metavar="DIR", type=values.FILE, required=True, help="Folder of photos.")
 @click.option(
     "--out",
     metavar="FILE.safetensors",
-    type=options.FILE,
+    type=values.FILE,
     help="File for the dictionary. Default: the cache, where `preimage invert` finds it.",
 )
 @options.overwrite
@@ -65,8 +65,8 @@ def train(
     from preimage.recipes.dictionaries import dictionary_path
 
     if out is not None:
-        options.check_suffix(out, ".safetensors", "--out")
-        options.check_new_file(out, overwrite, "--out")
+        output.check_suffix(out, ".safetensors", "--out")
+        output.check_new_file(out, overwrite, "--out")
     # What is in the cache was made by this command, and is made again by it.
     place = dictionary_path(cell) if out is None else out
     files = files_in(photos)

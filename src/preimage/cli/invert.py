@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from preimage.cli import console, options
+from preimage.cli import console, options, output, running, values
 from preimage.errors import UsageError
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from preimage.gallery.movie import Film
     from preimage.representations import Representation
     from preimage.search import Result
 
 
-@click.command(cls=options.Heavy, short_help="Find images with the code of a given image.")
-@click.argument("images", metavar="[IMAGE]...", nargs=-1, type=options.FILE)
+@click.command(cls=running.Heavy, short_help="Find images with the code of a given image.")
+@click.argument("images", metavar="[IMAGE]...", nargs=-1, type=values.FILE)
 @click.option(
     "--code",
     metavar="FILE.npy",
-    type=options.FILE,
+    type=values.FILE,
     help="Invert this code instead of an image's; `preimage encode` writes such files.",
 )
 @options.network
@@ -43,7 +41,7 @@ if TYPE_CHECKING:
 @click.option(
     "--channels",
     metavar="A:B",
-    callback=options.span,
+    callback=values.span,
     help="Only channels A to B-1 of the code count.",
 )
 @options.whole("--groups", "N", "Invert each of N equal groups of channels by itself.")
@@ -52,14 +50,14 @@ if TYPE_CHECKING:
     "--alpha",
     metavar="A",
     type=float,
-    callback=options.at_least(2),
+    callback=values.at_least(2),
     help="Exponent of the bounded range (Eq. 5).",
 )
 @click.option(
     "--beta",
     metavar="B",
     type=float,
-    callback=options.at_least(1),
+    callback=values.at_least(1),
     help="Exponent of the total variation.",
 )
 @click.option(
@@ -78,7 +76,7 @@ def invert(
     code: Path | None,
     model: str,
     layer: str | None,
-    input: options.InputOptions | None,
+    input: values.InputOptions | None,
     weights: str | None,
     cell: int | None,
     step: int | None,
@@ -122,10 +120,10 @@ def invert(
     options.check_method(method, dictionary, SEARCH_ONLY)
     if groups is not None and (overrides["channels"] is not None or movie is not None):
         raise UsageError("--groups goes neither with --channels nor with --movie.")
-    check_places(out, movie, overwrite)
+    places = output.Output(out, overwrite, as_json, movie)
+    places.check()
     options.check_photos(images)
 
-    from preimage.gallery.movie import Recorder
     from preimage.recipes import invert as search
     from preimage.recipes.codes import load_code
     from preimage.recipes.inversion import code_shape, groups_of
@@ -134,7 +132,7 @@ def invert(
 
     array = None if code is None else load_code(code)
     phi = representation(model, layer, **chosen).to(options.chosen_device(device))
-    recorders = [] if movie is None else [Recorder.of(phi)]
+    recorders = places.recorders(phi.mean, phi.input_size)
     parts = [overrides.pop("channels")]
     if groups is not None:
         shape = code_shape(phi, view_for(phi, size, None if array is None else array.shape))
@@ -158,8 +156,7 @@ def invert(
         results += found if isinstance(found, list) else [found]
     if method == "hoggle":
         results = _hoggle(phi, images, array, size, dictionary)
-    words = _words(images, phi, method)
-    finish(results, recorders, movie, out, overwrite, as_json, words)
+    places.write(results, _words(images, phi, method), output.film_of(recorders, results))
 
 
 SEARCH_ONLY = (
@@ -184,61 +181,9 @@ def _hoggle(
     return found if isinstance(found, list) else [found]
 
 
-def check_places(out: Path | None, movie: Path | None, overwrite: bool) -> None:
-    """Refuse places for results and film that can't be written, before any time is spent."""
-    from preimage.search.result import check_new_folder
-
-    if out is not None:
-        check_new_folder(out, overwrite)
-    if movie is None:
-        return
-    options.check_suffix(movie, ".gif", "--movie")
-    options.check_new_file(movie, overwrite, "--movie")
-
-
 def _words(images: tuple[Path, ...], phi: Representation, method: str) -> tuple[str | None, ...]:
     """What the name of the folder says for results that were given none."""
     what = f"{len(images)}-images"
     if len(images) <= 1:
         what = images[0].stem if images else "code"
     return (what, phi.model, phi.layer, None if method == "search" else method)
-
-
-def save(
-    results: list[Result], out: Path | None, overwrite: bool, words: tuple[str | None, ...]
-) -> Path:
-    from preimage.search.result import save_all
-
-    # A free name is looked for at the end: another search may have taken one meanwhile.
-    return save_all(results, options.free_folder(*words) if out is None else out, overwrite)
-
-
-def write_film(film: bytes, movie: Path) -> None:
-    """Write a film, whole or not at all, making its folder."""
-    from preimage.files import replacing
-
-    movie.absolute().parent.mkdir(parents=True, exist_ok=True)
-    with replacing(movie) as temporary:
-        temporary.write_bytes(film)
-
-
-def finish(
-    results: list[Result],
-    recorders: Sequence[Film],
-    movie: Path | None,
-    out: Path | None,
-    overwrite: bool,
-    as_json: bool,
-    words: tuple[str | None, ...],
-) -> None:
-    """Write what was asked for and say so."""
-    film = recorders[0].gif([result.image for result in results]) if recorders else None
-    place = None
-    if out is not None or not as_json:
-        place = save(results, out, overwrite, words)
-    if movie is not None and film is not None:
-        write_film(film, movie)
-    if as_json:
-        console.print_records([result.record for result in results])
-    else:
-        console.print_results(results, str(place))

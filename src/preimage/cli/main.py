@@ -23,10 +23,10 @@ from preimage.cli.hoggle import hoggle
 from preimage.cli.invert import invert
 from preimage.cli.maximize import maximize
 from preimage.cli.models import layers, models, weights
-from preimage.cli.options import INTERRUPTED, Interrupted
 from preimage.cli.report import report
 from preimage.cli.reproduce import reproduce
 from preimage.cli.rerun import rerun
+from preimage.cli.running import INTERRUPTED, Interrupted
 from preimage.cli.stats import stats
 from preimage.cli.study import study
 from preimage.cli.table1 import table1

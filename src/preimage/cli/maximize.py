@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from preimage.cli import console, options
-from preimage.cli.invert import check_places, write_film
+from preimage.cli import console, options, output, running, values
 from preimage.errors import UsageError, counted
 from preimage.files import printable
 
@@ -51,7 +50,7 @@ def position_pair(
     return int(parts[1]), int(parts[2])
 
 
-@click.command(cls=options.Heavy, short_help="Find images that a channel or a class answers to.")
+@click.command(cls=running.Heavy, short_help="Find images that a channel or a class answers to.")
 @options.network
 @options.images_taken
 @options.pretrained_or_random
@@ -84,7 +83,7 @@ def position_pair(
 @click.option(
     "--direction",
     metavar="FILE.npy",
-    type=options.FILE,
+    type=values.FILE,
     help="A direction in the code: a weight for every channel.",
 )
 @click.option(
@@ -106,7 +105,7 @@ def position_pair(
 @click.option(
     "--photos",
     metavar="DIR",
-    type=options.FILE,
+    type=values.FILE,
     help="Measure the largest activations (M of Eq. 9) on these photos; kept for next time.",
 )
 @click.option(
@@ -131,7 +130,7 @@ def maximize(
     *,
     model: str,
     layer: str | None,
-    input: options.InputOptions | None,
+    input: values.InputOptions | None,
     weights: str | None,
     channels: tuple[int, ...] | None,
     position: tuple[int, int] | None,
@@ -176,7 +175,8 @@ def maximize(
     layer, taken = options.check_model(
         model, _layer_of(model, layer, bool(labels)), None, input, weights=weights
     )
-    check_places(None if resume else out, movie, overwrite)
+    places = output.Output(None if resume else out, overwrite, as_json, movie)
+    places.check()
 
     from preimage.recipes import maximize as search
     from preimage.recipes.inversion import code_shape
@@ -184,7 +184,6 @@ def maximize(
     from preimage.recipes.maximization_search import BATCH
     from preimage.recipes.objectives import distinct
     from preimage.representations import representation
-    from preimage.search.result import save_all
 
     if photos is not None:
         photos_of(photos, 1)  # a folder without any is refused before weights are fetched
@@ -207,7 +206,7 @@ def maximize(
         kept = (
             f"interrupted; results that were found are in {printable(out)}: run it again to go on."
         )
-        with options.interrupted_as(kept), console.watching(f"{phi.name}") as bars:
+        with running.interrupted_as(kept), console.watching(f"{phi.name}") as bars:
             records = _resumed(out, phi, wanted, preset, overrides, callbacks=bars, **chosen)
         _print_resumed(records, out, as_json)
         return
@@ -223,16 +222,7 @@ def maximize(
         )
     results = found if isinstance(found, list) else [found]
     film = _film(recorders[0], results, layout) if recorders else None
-    place = None
-    if out is not None or not as_json:
-        words = (_words(wanted, labels), phi.model, phi.layer)
-        place = save_all(results, options.free_folder(*words) if out is None else out, overwrite)
-    if movie is not None and film is not None:
-        write_film(film, movie)
-    if as_json:
-        console.print_records([result.record for result in results])
-    else:
-        console.print_results(results, str(place))
+    places.write(results, (_words(wanted, labels), phi.model, phi.layer), film)
 
 
 def _layer_of(model: str, layer: str | None, labelled: bool) -> str | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from preimage.cli import console, options
+from preimage.cli import console, options, running, values
 from preimage.errors import PreimageError, counted
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from preimage.weights.catalogue import WeightFile
 
 
-@click.command(cls=options.Heavy, short_help="List the models that can be looked into.")
+@click.command(cls=running.Heavy, short_help="List the models that can be looked into.")
 @options.as_json
 def models(*, as_json: bool) -> None:
     """List the models that can be looked into, and whether their weights are here."""
@@ -73,7 +73,7 @@ def _model_row(entry: dict[str, Any]) -> tuple[str, ...]:
     )
 
 
-@click.command(cls=options.Heavy, short_help="List the layers of a network.")
+@click.command(cls=running.Heavy, short_help="List the layers of a network.")
 @click.argument("model", metavar="M")
 @click.option(
     "--no-weights",
@@ -83,7 +83,7 @@ def _model_row(entry: dict[str, Any]) -> tuple[str, ...]:
 @options.images_taken
 @options.as_json
 def layers(
-    *, model: str, no_weights: bool, input: options.InputOptions | None, as_json: bool
+    *, model: str, no_weights: bool, input: values.InputOptions | None, as_json: bool
 ) -> None:
     """List the layers of a network, as Table 1 of the paper does; loads no weights.
 
@@ -148,7 +148,7 @@ def weights() -> None:
     """List, fetch and verify the files with the networks' weights, and add your own."""
 
 
-@weights.command("list", cls=options.Heavy)
+@weights.command("list", cls=running.Heavy)
 @options.as_json
 def list_weights(*, as_json: bool) -> None:
     """List the weight files that are known, and which are on this machine."""
@@ -183,7 +183,7 @@ def _weight_row(entry: dict[str, Any]) -> tuple[str, ...]:
     return (entry["name"], here, size, entry["licence"], entry["holds"], sources)
 
 
-@weights.command("get", cls=options.Heavy)
+@weights.command("get", cls=running.Heavy)
 @click.argument("name", metavar="NAME")
 @click.option("--force", is_flag=True, help="Fetch it again although it is here.")
 @options.as_json
@@ -201,7 +201,7 @@ def get_weights(*, name: str, force: bool, as_json: bool) -> None:
         click.echo(f"{path}: {entry.holds}; {which}")
 
 
-@weights.command("verify", cls=options.Heavy)
+@weights.command("verify", cls=running.Heavy)
 @click.argument("name", metavar="[NAME]", required=False)
 @options.as_json
 def verify_weights(*, name: str | None, as_json: bool) -> None:
@@ -240,26 +240,26 @@ def _check(entry: WeightFile) -> dict[str, Any]:
     return {"name": entry.name, "ok": problem is None, "path": path, "problem": problem}
 
 
-@weights.command("add", cls=options.Heavy)
-@click.argument("file", metavar="FILE", type=options.FILE)
+@weights.command("add", cls=running.Heavy)
+@click.argument("file", metavar="FILE", type=values.FILE)
 @click.option("--name", metavar="N", required=True, help="What to call the network from now on.")
 @click.option(
     "--mean",
     metavar="R,G,B",
-    callback=options.numbers,
+    callback=values.numbers,
     help="Mean colour, 0-255: one number, or one for each channel. Default: as the file says.",
 )
 @click.option(
     "--std",
     metavar="R,G,B",
-    callback=options.numbers,
+    callback=values.numbers,
     help="What 0-255 colours are divided by after that; 255 for networks that take 0-1. "
     "Default: as the file says, else 1.",
 )
 @click.option(
     "--size",
     metavar="PX",
-    type=options.Whole(min=1, max=4096),
+    type=values.Whole(min=1, max=4096),
     help="Side of the image. Default: as the file says, else any.",
 )
 @options.overwrite

@@ -5,147 +5,20 @@ Nothing here imports PyTorch, so that `--help` and wrong use are answered at onc
 
 from __future__ import annotations
 
-import math
-import os
-import re
-import signal
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from importlib import import_module
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import FrameType
-from typing import Any, TypedDict, TypeVar
+from typing import Any, TypeVar
 
 import click
 from click.core import ParameterSource
 
+from preimage.cli.values import FILE, InputOptions, Whole, at_least, input_options
 from preimage.errors import PreimageError, UsageError
-from preimage.files import obstacle, safe_name
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
+
 DEFAULT_MODEL = "efficientnet-lite0"
-INTERRUPTED = "interrupted; nothing was written."
-
-
-class FileName(click.Path):
-    """The name of a file or folder, there or to be made; an empty one would mean the current."""
-
-    def convert(
-        self,
-        value: str | os.PathLike[str],
-        param: click.Parameter | None,
-        ctx: click.Context | None,
-    ) -> Any:
-        if not os.fspath(value):
-            self.fail("expected the name of a file or folder, got an empty one.", param, ctx)
-        return super().convert(value, param, ctx)
-
-
-FILE = FileName(path_type=Path)
-
-
-class Whole(click.IntRange):
-    """A range of whole numbers, called so in messages."""
-
-    name = "whole number"
-
-
-class Interrupted(PreimageError):
-    """Ctrl-C; results get their names only when they are whole."""
-
-    exit_code = 130
-
-
-class Heavy(click.Command):
-    """A command that loads PyTorch when its options have been read, before it runs."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        with ending_at_once():
-            import_module("preimage._api")
-        return super().invoke(ctx)
-
-
-@contextmanager
-def ending_at_once() -> Iterator[None]:
-    """Let Ctrl-C end the process on the spot, while there is nothing to clean up.
-
-    Some modules take a KeyboardInterrupt in the middle of their import for another error.
-    """
-
-    def end(signum: int, frame: FrameType | None) -> None:
-        os.write(2, f"preimage: {INTERRUPTED}\n".encode())
-        os._exit(Interrupted.exit_code)
-
-    before = signal.signal(signal.SIGINT, end)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-@contextmanager
-def interrupted_as(message: str) -> Iterator[None]:
-    """Let Ctrl-C say this, where something useful has been kept."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        raise Interrupted(message) from None
-
-
-Check = Callable[[click.Context, click.Parameter, float | None], float | None]
-
-
-def at_least(least: float) -> Check:
-    """A check of an option's value: a finite number, not below a least one."""
-
-    def check(ctx: click.Context, param: click.Parameter, value: float | None) -> float | None:
-        # NaN passes every comparison that looks for what is wrong.
-        if value is None or (math.isfinite(value) and value >= least):
-            return value
-        message = f"expected a number of at least {least:g}, got {value:g}."
-        raise click.BadParameter(message, ctx, param)
-
-    return check
-
-
-def span(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[int, int] | None:
-    """A range `A:B` as its first and one past its last."""
-    if value is None:
-        return None
-    parts = re.fullmatch(r"([0-9]+):([0-9]+)", value)
-    if not parts or int(parts[1]) >= int(parts[2]):
-        message = f"expected A:B, whole numbers with A below B, got {value}."
-        raise click.BadParameter(message, ctx, param)
-    return int(parts[1]), int(parts[2])
-
-
-def names(text: str, option: str) -> tuple[str, ...]:
-    """Names with commas between them.
-
-    Raises:
-        UsageError: if one is empty.
-    """
-    given = tuple(name.strip() for name in text.split(","))
-    if not all(given):
-        raise UsageError(f"{option} {text!r}: expected names with one comma between them.")
-    return given
-
-
-def numbers(
-    ctx: click.Context, param: click.Parameter, value: str | None
-) -> tuple[float, ...] | None:
-    """Numbers with commas between them."""
-    if value is None:
-        return None
-    try:
-        parts = tuple(float(part) for part in value.split(","))
-    except ValueError:
-        parts = ()
-    if not parts or not all(math.isfinite(part) for part in parts):
-        message = f"expected numbers with commas between them, got {value}."
-        raise click.BadParameter(message, ctx, param)
-    return parts
 
 
 def network(command: Command) -> Command:
@@ -163,57 +36,12 @@ def network(command: Command) -> Command:
     )(command)
 
 
-class InputOptions(TypedDict, total=False):
-    """What `--input` says, as options of a representation: colours 0-255, None for any size."""
-
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    input_size: int | None
-
-
-INPUT_KEYS = ("mean", "std", "scale", "size")
-
-
-def _input(ctx: click.Context, param: click.Parameter, value: str | None) -> InputOptions | None:
-    """`mean=A,B,C,std=A,B,C,scale=1|255,size=PX|any` as options of a representation."""
-    if value is None:
-        return None
-
-    def wrong(message: str) -> click.BadParameter:
-        return click.BadParameter(message, ctx, param)
-
-    given: dict[str, list[str]] = {}
-    for word in value.split(","):
-        key, is_key, number = word.rpartition("=")
-        if is_key and (key not in INPUT_KEYS or key in given):
-            raise wrong(f"{key!r} is none of {', '.join(INPUT_KEYS)}, or given twice.")
-        if not given and not is_key:
-            raise wrong(f"expected mean=...,std=...,scale=1|255,size=PX, got {value!r}.")
-        given.setdefault(key if is_key else list(given)[-1], []).append(number)
-    scale, size = given.get("scale", ["1"]), given.get("size", [])
-    if scale not in (["1"], ["255"]):
-        raise wrong(f"scale is 1 or 255 (the network's white), got {','.join(scale)}.")
-    chosen: InputOptions = {}
-    try:
-        unit = 255.0 / float(scale[0])
-        if "mean" in given:
-            chosen["mean"] = tuple(unit * float(number) for number in given["mean"])
-        if "std" in given:
-            chosen["std"] = tuple(unit * float(number) for number in given["std"])
-        if size:
-            (side,) = size
-            chosen["input_size"] = None if side == "any" else int(side)
-    except ValueError as error:
-        raise wrong(f"expected numbers, and one size or any, got {value!r}.") from error
-    return chosen
-
-
 def images_taken(command: Command) -> Command:
     """`--input`."""
     return click.option(
         "--input",
         metavar="mean=..,std=..,scale=1|255,size=PX|any",
-        callback=_input,
+        callback=input_options,
         help="torchvision:, timm: and factories: the images the network takes, one mean and std "
         "per channel, for colours from 0 to scale (1 if not said). Default: what it says itself.",
     )(command)
@@ -226,36 +54,6 @@ def pretrained_or_random(command: Command) -> Command:
         metavar="pretrained|random",
         help="torchvision:, timm: which weights. Default: pretrained.",
     )(command)
-
-
-def layers(ctx: click.Context, param: click.Parameter, value: str | None) -> list[str] | None:
-    """Names `A,B,C` as a list."""
-    if value is None:
-        return None
-    names = [name.strip() for name in value.split(",")]
-    if not all(names) or len(set(names)) != len(names):
-        raise click.BadParameter(f"expected different names A,B,C, got {value}.", ctx, param)
-    return names
-
-
-def shares(
-    ctx: click.Context, param: click.Parameter, value: str | None
-) -> tuple[float, ...] | None:
-    """Numbers `A,B,C` of at least 0."""
-    found = numbers(ctx, param, value)
-    if found is not None and min(found) < 0:
-        raise click.BadParameter(f"expected numbers A,B,C of at least 0, got {value}.", ctx, param)
-    return found
-
-
-def sides(ctx: click.Context, param: click.Parameter, value: str) -> tuple[int, int]:
-    """A size `PX` or `WIDTHxHEIGHT` as height and width."""
-    parts = re.fullmatch(r"0*([1-9][0-9]*)(?:x0*([1-9][0-9]*))?", value)
-    if not parts:
-        message = f"expected PX or WIDTHxHEIGHT in whole pixels, got {value}."
-        raise click.BadParameter(message, ctx, param)
-    width = int(parts[1])
-    return int(parts[2] or width), width
 
 
 def cell(command: Command) -> Command:
@@ -485,37 +283,3 @@ def check_photos(images: Sequence[Path]) -> None:
 
     for image in images:
         load_photo(image, None)
-
-
-def check_new_file(path: Path, overwrite: bool, option: str) -> None:
-    """Refuse a place where a file can't be written, before any time is spent on it.
-
-    Raises:
-        PreimageError: if something is there (unless a file and `overwrite`), or the folder can't
-            be written.
-    """
-    if path.is_dir():
-        raise PreimageError(f"{path} is a folder; a file was expected: choose another {option}.")
-    if path.exists() and not overwrite:
-        raise PreimageError(f"{path} exists: choose another {option}, or give --overwrite.")
-    if (why := obstacle(path)) is not None:
-        raise PreimageError(f"{path} can't be written: {why}. Choose another {option}.")
-
-
-def check_suffix(path: Path, suffix: str, option: str) -> None:
-    """Refuse a name for a file of one format that does not say so.
-
-    Raises:
-        UsageError: if it ends in anything else.
-    """
-    if path.suffix.lower() != suffix:
-        raise UsageError(f"{option} {path}: a name that ends in {suffix} was expected.")
-
-
-def free_folder(*words: str | None) -> Path:
-    """`preimage-out/WORD-WORD`, or with -2, -3 ... behind it where that is taken."""
-    name = "-".join(safe_name(word) for word in words if word)
-    parent, number = Path("preimage-out"), 1
-    while (place := parent / (name if number == 1 else f"{name}-{number}")).exists():
-        number += 1
-    return place

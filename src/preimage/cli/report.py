@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
-from preimage.cli import console, options
+from preimage.cli import console, options, running, values
 from preimage.cli.reproduce import OUT
 from preimage.errors import UsageError
 
 
-@click.command(cls=options.Heavy, short_help="Show experiments beside the paper, as a web page.")
-@click.argument("folder", metavar="[DIR]", type=options.FILE, default=OUT)
+@click.command(cls=running.Heavy, short_help="Show experiments beside the paper, as a web page.")
+@click.argument("folder", metavar="[DIR]", type=values.FILE, default=OUT)
 @options.out_folder("DIR/report, where an older report is replaced")
 @options.as_json
 def report(*, folder: Path, out: Path | None, overwrite: bool, as_json: bool) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from preimage.cli import console, options
+from preimage.cli import console, options, running, values
 from preimage.errors import UsageError
 
 if TYPE_CHECKING:
@@ -21,17 +21,17 @@ def out_folder(command: options.Command) -> options.Command:
     return click.option(
         "--out",
         metavar="DIR",
-        type=options.FILE,
+        type=values.FILE,
         default=OUT,
         show_default=True,
         help="Folder for cases and reports; what is there already is not computed again.",
     )(command)
 
 
-@click.command(cls=options.Heavy, short_help="Repeat an experiment of the paper.")
+@click.command(cls=running.Heavy, short_help="Repeat an experiment of the paper.")
 @click.argument("name", metavar="[NAME]", required=False)
 @click.option("--list", "listed", is_flag=True, help="Show the experiments and how long they take.")
-@click.option("--photos", metavar="DIR", type=options.FILE, help="Folder of photos to test on.")
+@click.option("--photos", metavar="DIR", type=values.FILE, help="Folder of photos to test on.")
 @options.whole("--count", "N", "How many photos, the first by name. Default: as --scale says.")
 @click.option(
     "--scale",
@@ -50,20 +50,20 @@ def out_folder(command: options.Command) -> options.Command:
 @click.option(
     "--dictionary",
     metavar="FILE",
-    type=options.FILE,
+    type=values.FILE,
     help="table2, figure5, figure15: a dictionary of `preimage hoggle train`. Default: one is "
     "trained on photos of --photos that are not tested.",
 )
 @click.option(
     "--detectors",
     metavar="DIR",
-    type=options.FILE,
+    type=values.FILE,
     help="figure15: folder of voc-release5's detectors, such as bicycle_final.mat.",
 )
 @click.option(
     "--study",
     metavar="STUDY_DIR",
-    type=options.FILE,
+    type=values.FILE,
     help="figure8: count the votes of this study. Default: one is made of new pre-images.",
 )
 @out_folder
@@ -105,7 +105,7 @@ def reproduce(
     experiment = find_experiment(name)
     request = Request(
         out=out,
-        layers=None if layers is None else options.names(layers, "--layers"),
+        layers=None if layers is None else values.names(layers, "--layers"),
         device=options.chosen_device(device),
         progress=console.advancing,
         **asked,
@@ -120,7 +120,7 @@ def run(experiment: Experiment, request: Request, as_json: bool) -> None:
 
     out = request.out
     kept = f"interrupted; cases that were finished are in {printable(out)}: run it again to go on."
-    with options.interrupted_as(kept):
+    with running.interrupted_as(kept):
         record = answer(experiment, request)
     for note in record["notes"]:
         console.note(note)

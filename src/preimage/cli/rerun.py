@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
-from preimage.cli import console, options
+from preimage.cli import console, options, running, values
 
 
-@click.command(cls=options.Heavy, short_help="Search once more for a saved result.")
-@click.argument("folder", metavar="DIR", type=options.FILE)
+@click.command(cls=running.Heavy, short_help="Search once more for a saved result.")
+@click.argument("folder", metavar="DIR", type=values.FILE)
 @options.out_folder("nothing is written")
 @click.option(
     "--trust",

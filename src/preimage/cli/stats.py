@@ -10,16 +10,16 @@ from pathlib import Path
 
 import click
 
-from preimage.cli import console, options
+from preimage.cli import console, options, running, values
 from preimage.errors import UsageError, counted
 
 
-@click.command(cls=options.Heavy, short_help="Measure the largest activations over photos.")
+@click.command(cls=running.Heavy, short_help="Measure the largest activations over photos.")
 @options.network
 @options.images_taken
 @options.pretrained_or_random
 @click.option(
-    "--photos", metavar="DIR", type=options.FILE, required=True, help="Folder with the photos."
+    "--photos", metavar="DIR", type=values.FILE, required=True, help="Folder with the photos."
 )
 @options.device
 @options.as_json
@@ -27,7 +27,7 @@ def stats(
     *,
     model: str,
     layer: str | None,
-    input: options.InputOptions | None,
+    input: values.InputOptions | None,
     weights: str | None,
     photos: Path,
     device: str,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from preimage.cli import console, options
+from preimage.cli import console, options, output, running, values
 from preimage.errors import UsageError, counted
 from preimage.experiments.tables import percent
 
@@ -27,10 +27,10 @@ def study() -> None:
     """Ask people which of two pictures is easier to understand, as for Fig. 8 of the paper."""
 
 
-@study.command("make", cls=options.Heavy)
-@click.argument("folders", metavar="SETTING_DIR...", nargs=-1, type=options.FILE)
+@study.command("make", cls=running.Heavy)
+@click.argument("folders", metavar="SETTING_DIR...", nargs=-1, type=values.FILE)
 @click.option(
-    "--out", metavar="STUDY_DIR", type=options.FILE, required=True, help="Folder for the study."
+    "--out", metavar="STUDY_DIR", type=values.FILE, required=True, help="Folder for the study."
 )
 @options.overwrite
 @options.whole(
@@ -100,8 +100,8 @@ def _record(made: Made) -> dict[str, object]:
     }
 
 
-@study.command("serve", cls=options.Heavy)
-@click.argument("folder", metavar="STUDY_DIR", type=options.FILE)
+@study.command("serve", cls=running.Heavy)
+@click.argument("folder", metavar="STUDY_DIR", type=values.FILE)
 @click.option(
     "--host",
     metavar="ADDRESS",
@@ -112,7 +112,7 @@ def _record(made: Made) -> dict[str, object]:
 @click.option(
     "--port",
     metavar="N",
-    type=options.Whole(min=0, max=65535),
+    type=values.Whole(min=0, max=65535),
     default=8000,
     show_default=True,
     help="Port; 0 takes a free one.",
@@ -151,10 +151,10 @@ def serve(*, folder: Path, host: str, port: int, names: tuple[str, ...], as_json
         run(app, listening)
 
 
-@study.command("votes", cls=options.Heavy)
-@click.argument("folder", metavar="STUDY_DIR", type=options.FILE)
+@study.command("votes", cls=running.Heavy)
+@click.argument("folder", metavar="STUDY_DIR", type=values.FILE)
 @click.option(
-    "--out", metavar="FILE.png", type=options.FILE, help="Also draw a figure after Fig. 8."
+    "--out", metavar="FILE.png", type=values.FILE, help="Also draw a figure after Fig. 8."
 )
 @options.overwrite
 @options.as_json
@@ -171,8 +171,8 @@ def votes(*, folder: Path, out: Path | None, overwrite: bool, as_json: bool) -> 
     if out is None and overwrite:
         raise UsageError("--overwrite is for the figure: give --out FILE.png too.")
     if out is not None:
-        options.check_suffix(out, ".png", "--out")
-        options.check_new_file(out, overwrite, "--out")
+        output.check_suffix(out, ".png", "--out")
+        output.check_new_file(out, overwrite, "--out")
 
     from preimage.study import cast_votes, load_study, tally
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from preimage.cli import console, options
+from preimage.cli import console, options, running
 from preimage.errors import PreimageError, counted
 
 
-@click.command(cls=options.Heavy, short_help="The paper's Table 1 beside ours.")
+@click.command(cls=running.Heavy, short_help="The paper's Table 1 beside ours.")
 @options.as_json
 def table1(*, as_json: bool) -> None:
     """Receptive fields and strides of AlexNet, VGG-M and VGG-VD-16: the paper's beside ours.

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from preimage.cli import console, options
+from preimage.cli import console, options, output, running, values
 from preimage.errors import UsageError
 
 if TYPE_CHECKING:
     from preimage.search import Result
 
 
-@click.command(cls=options.Heavy, short_help="Show what a detector's HOG template looks for.")
-@click.argument("file", metavar="FILE.mat", type=options.FILE)
+@click.command(cls=running.Heavy, short_help="Show what a detector's HOG template looks for.")
+@click.argument("file", metavar="FILE.mat", type=values.FILE)
 @click.option(
     "--component",
     metavar="K",
@@ -72,13 +72,12 @@ def template(
       preimage template bicycle_final.mat --component 2 --method hoggle
     """
     from preimage.recipes import template as search
-    from preimage.search.result import check_new_folder
 
     options.check_method(method, dictionary, SEARCH_ONLY)
     if method == "hoggle" and joint:
         raise UsageError("--method hoggle inverts every filter by itself: leave --joint out.")
-    if out is not None:
-        check_new_folder(out, overwrite)
+    places = output.Output(out, overwrite, as_json)
+    places.check()
     if method == "hoggle":
         result = _hoggle(file, component, part, dictionary, options.chosen_device(device))
     else:
@@ -94,14 +93,7 @@ def template(
                 callbacks=bars,
                 **overrides,
             )
-    place = None
-    if out is not None or not as_json:
-        words = (result.name, None if method == "search" else method)
-        place = result.save(options.free_folder(*words) if out is None else out, overwrite)
-    if as_json:
-        console.print_records([result.record])
-    else:
-        console.print_results([result], str(place))
+    places.write([result], (result.name, None if method == "search" else method))
 
 
 SEARCH_ONLY = ("preset", "fidelity", "iterations", "seed")

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from preimage.cli import console, options
-from preimage.cli.invert import check_places, finish
+from preimage.cli import console, options, output, running, values
 from preimage.cli.options import Command
-
-if TYPE_CHECKING:
-    from preimage.gallery.movie import Recorder
 
 MODEL = "vgg16"
 """Its layers look at every pixel; those of faster networks skip some, which leaves a pattern."""
@@ -38,7 +32,7 @@ def _common(command: Command) -> Command:
         click.option(
             "--layers",
             metavar="A,B,C",
-            callback=options.layers,
+            callback=values.layers,
             help="Layers whose correlations count, with positions. Default: a few early ones.",
         ),
         click.option("--model", metavar="M", default=MODEL, show_default=True, help="Network."),
@@ -47,14 +41,14 @@ def _common(command: Command) -> Command:
     return command
 
 
-@click.command(cls=options.Heavy, short_help="Make a new image with an image's texture.")
-@click.argument("image", metavar="IMAGE", type=options.FILE)
+@click.command(cls=running.Heavy, short_help="Make a new image with an image's texture.")
+@click.argument("image", metavar="IMAGE", type=values.FILE)
 @click.option(
     "--size",
     metavar="PX|WIDTHxHEIGHT",
     default="256",
     show_default=True,
-    callback=options.sides,
+    callback=values.sides,
     help="Of the new image.",
 )
 @options.whole(
@@ -63,7 +57,7 @@ def _common(command: Command) -> Command:
 @click.option(
     "--weights",
     metavar="A,B,C",
-    callback=options.shares,
+    callback=values.shares,
     help="How much each of the layers counts. Default: all the same.",
 )
 @_common
@@ -100,10 +94,11 @@ def texture(
 
     chosen = layers or layers_for(model, TEXTURE_LAYERS)
     check_layers(model, chosen)
-    check_places(out, movie, overwrite)
+    places = output.Output(out, overwrite, as_json, movie)
+    places.check()
     options.check_photos([image])
     phi = several_layers(model, chosen).to(options.chosen_device(device))
-    recorders = recorders_of(movie, phi.mean)
+    recorders = places.recorders(phi.mean)
     with console.watching(f"texture of {image.name}") as bars:
         result = search(
             phi,
@@ -116,12 +111,13 @@ def texture(
             seed=seed,
             callbacks=[*bars, *recorders],
         )
-    finish([result], recorders, movie, out, overwrite, as_json, (image.stem, phi.model, "texture"))
+    words = (image.stem, phi.model, "texture")
+    places.write([result], words, output.film_of(recorders, [result]))
 
 
-@click.command(cls=options.Heavy, short_help="Show one image in another one's style.")
-@click.argument("content", metavar="CONTENT", type=options.FILE)
-@click.argument("style_image", metavar="STYLE", type=options.FILE)
+@click.command(cls=running.Heavy, short_help="Show one image in another one's style.")
+@click.argument("content", metavar="CONTENT", type=values.FILE)
+@click.argument("style_image", metavar="STYLE", type=values.FILE)
 @options.weight("--weight", "W", "How much the style counts against the content.", default=3.0)
 @options.whole("--size", "PX", "Bring both to central squares of this side.", default=256)
 @click.option(
@@ -164,10 +160,11 @@ def style(
         *(layers or layers_for(model, STYLE_LAYERS)),
     ]
     check_layers(model, chosen)
-    check_places(out, movie, overwrite)
+    places = output.Output(out, overwrite, as_json, movie)
+    places.check()
     options.check_photos([content, style_image])
     phi = several_layers(model, chosen).to(options.chosen_device(device))
-    recorders = recorders_of(movie, phi.mean)
+    recorders = places.recorders(phi.mean)
     with console.watching(f"{content.name} in the style of {style_image.name}") as bars:
         result = search(
             phi,
@@ -181,10 +178,4 @@ def style(
             callbacks=[*bars, *recorders],
         )
     words = (content.stem, style_image.stem, phi.model, "style")
-    finish([result], recorders, movie, out, overwrite, as_json, words)
-
-
-def recorders_of(movie: Path | None, mean: Sequence[float]) -> list[Recorder]:
-    from preimage.gallery.movie import Recorder
-
-    return [] if movie is None else [Recorder(mean)]
+    places.write([result], words, output.film_of(recorders, [result]))

@@ -1,0 +1,119 @@
+"""Where results go: a folder, a film, standard output."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from preimage.cli import console
+from preimage.errors import PreimageError, UsageError
+from preimage.files import obstacle, replacing, safe_name
+
+if TYPE_CHECKING:
+    from preimage.gallery.movie import Film, Recorder
+    from preimage.search import Result
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where the results of a command go.
+
+    Attributes:
+        out: folder as given, or None.
+        overwrite: replace what is there.
+        as_json: print the records; without `out`, write no folder.
+        movie: file for a film of the search, or None.
+    """
+
+    out: Path | None
+    overwrite: bool
+    as_json: bool
+    movie: Path | None = None
+
+    def check(self) -> None:
+        """Refuse places that can't be written, before any time is spent.
+
+        Raises:
+            PreimageError: if something is there, or a folder can't be written.
+            UsageError: if the film's name does not end in .gif.
+        """
+        from preimage.search.result import check_new_folder
+
+        if self.out is not None:
+            check_new_folder(self.out, self.overwrite)
+        if self.movie is not None:
+            check_suffix(self.movie, ".gif", "--movie")
+            check_new_file(self.movie, self.overwrite, "--movie")
+
+    def recorders(self, mean: Sequence[float], view: int | None = None) -> list[Recorder]:
+        """A callback that records the film, if one was asked for (see `Recorder`)."""
+        from preimage.gallery.movie import Recorder
+
+        return [] if self.movie is None else [Recorder(mean, view)]
+
+    def write(
+        self, results: Sequence[Result], words: Sequence[str | None], film: bytes | None = None
+    ) -> None:
+        """Write what was asked for and say so.
+
+        Args:
+            results: of the command.
+            words: what the name of the folder says, where none was given.
+            film: of the search, for `movie`.
+        """
+        from preimage.search.result import save_all
+
+        place = None
+        if self.out is not None or not self.as_json:
+            # A free name is looked for at the end: another search may have taken one meanwhile.
+            place = free_folder(*words) if self.out is None else self.out
+            place = save_all(list(results), place, self.overwrite)
+        if self.movie is not None and film is not None:
+            self.movie.absolute().parent.mkdir(parents=True, exist_ok=True)
+            with replacing(self.movie) as temporary:
+                temporary.write_bytes(film)
+        if self.as_json:
+            console.print_records([result.record for result in results])
+        else:
+            console.print_results(list(results), str(place))
+
+
+def film_of(recorders: Sequence[Film], results: Sequence[Result]) -> bytes | None:
+    """A film that ends with the results, if one was recorded."""
+    return recorders[0].gif([result.image for result in results]) if recorders else None
+
+
+def check_new_file(path: Path, overwrite: bool, option: str) -> None:
+    """Refuse a place where a file can't be written, before any time is spent on it.
+
+    Raises:
+        PreimageError: if something is there (unless a file and `overwrite`), or the folder can't
+            be written.
+    """
+    if path.is_dir():
+        raise PreimageError(f"{path} is a folder; a file was expected: choose another {option}.")
+    if path.exists() and not overwrite:
+        raise PreimageError(f"{path} exists: choose another {option}, or give --overwrite.")
+    if (why := obstacle(path)) is not None:
+        raise PreimageError(f"{path} can't be written: {why}. Choose another {option}.")
+
+
+def check_suffix(path: Path, suffix: str, option: str) -> None:
+    """Refuse a name for a file of one format that does not say so.
+
+    Raises:
+        UsageError: if it ends in anything else.
+    """
+    if path.suffix.lower() != suffix:
+        raise UsageError(f"{option} {path}: a name that ends in {suffix} was expected.")
+
+
+def free_folder(*words: str | None) -> Path:
+    """`preimage-out/WORD-WORD`, or with -2, -3 ... behind it where that is taken."""
+    name = "-".join(safe_name(word) for word in words if word)
+    parent, number = Path("preimage-out"), 1
+    while (place := parent / (name if number == 1 else f"{name}-{number}")).exists():
+        number += 1
+    return place
