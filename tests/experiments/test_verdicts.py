@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from preimage.experiments.checks import VERDICTS
+from preimage.experiments.claims import CLAIMS
 from preimage.experiments.reports import REPORTED
-from preimage.experiments.verdicts import CLAIMS, VERDICTS, verdicts
+from preimage.experiments.verdicts import verdicts
 
 
 def found(name, rows, words):

@@ -18,9 +18,10 @@ from PIL import Image
 
 import preimage
 from preimage.errors import counted
+from preimage.experiments.checks import VERDICTS
 from preimage.experiments.experiment import QUICK
 from preimage.experiments.reports import REPORTED, Reported, Reports, reports_in
-from preimage.experiments.verdicts import VERDICTS, Verdict, verdicts
+from preimage.experiments.verdicts import Verdict, verdicts
 from preimage.search.result import new_folder
 
 PAGE = "index.html"

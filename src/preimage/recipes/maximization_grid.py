@@ -9,9 +9,9 @@ from torch import Tensor
 
 from preimage.errors import UsageError
 from preimage.recipes.inversion import code_shape
+from preimage.recipes.views import View
 from preimage.representations import Geometry, Representation
 
-View = tuple[int, int]
 Box = tuple[slice, slice]
 
 WIDEST = 1536

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from preimage.energy import BoundedRange, TotalVariation
 from preimage.errors import UsageError, nearest
 from preimage.recipes.settings import MaximizationSettings
-from preimage.recipes.views import view_for
+from preimage.recipes.views import View, view_for
 from preimage.representations import Representation
 from preimage.search.canvases import BlurredCanvas, PhaseCanvas, PixelCanvas, SpectralCanvas
 from preimage.search.stages import Stage
@@ -16,7 +16,6 @@ from preimage.search.starts import UniformNoise
 from preimage.search.step_rules import Adam, NAdam, WindowedAdaGrad
 from preimage.search.views import RandomViews
 
-View = tuple[int, int]
 PAPER_PRIORS = (BoundedRange(alpha=6.0), TotalVariation(beta=2.0))
 FAINT = UniformNoise(scale=0.1)
 

@@ -13,10 +13,10 @@ from preimage.energy import Apart, Energy, InnerProduct
 from preimage.energy.losses import Loss, inner_product
 from preimage.recipes.inversion import code_shape
 from preimage.recipes.maximization_goals import Goal, channel_of, name_of
-from preimage.recipes.maximization_grid import Box, Grid, View, field_of, square
+from preimage.recipes.maximization_grid import Box, Grid, field_of, square
 from preimage.recipes.records import Classes, Observer, make_record, make_result
 from preimage.recipes.settings import MaximizationSettings
-from preimage.recipes.views import view_for
+from preimage.recipes.views import View, view_for
 from preimage.representations import Representation
 from preimage.search.minimise import Outcome, minimise
 from preimage.search.result import Result

@@ -8,14 +8,12 @@ from dataclasses import dataclass, replace
 
 from preimage.errors import UsageError, nearest
 from preimage.recipes.settings import Settings
-from preimage.recipes.views import view_for
+from preimage.recipes.views import View, view_for
 from preimage.representations import Representation
 from preimage.representations.catalogue import hand_crafted
 from preimage.search.canvases import PixelCanvas, PyramidCanvas, SpectralCanvas
 from preimage.search.stages import Stage
 from preimage.search.step_rules import NormalizedMomentum, WindowedAdaGrad
-
-View = tuple[int, int]
 
 
 @dataclass(frozen=True)

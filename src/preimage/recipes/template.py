@@ -17,7 +17,8 @@ from preimage.recipes.records import Observer, check_seeds
 from preimage.recipes.settings import Settings
 from preimage.recipes.template_result import check_hog, template_result
 from preimage.recipes.template_search import jointly, searching, separately
-from preimage.recipes.template_subject import Subject, View, subject_of
+from preimage.recipes.template_subject import Subject, subject_of
+from preimage.recipes.views import View
 from preimage.representations import Representation, representation
 from preimage.search.canvases import PixelCanvas, SpectralCanvas
 from preimage.search.result import Result

@@ -20,7 +20,8 @@ from preimage.recipes.hoggle import as_grey, pattern, settings_of
 from preimage.recipes.template import template_settings
 from preimage.recipes.template_result import check_hog, template_result
 from preimage.recipes.template_search import Finder, separately
-from preimage.recipes.template_subject import Subject, View, subject_of, view_of
+from preimage.recipes.template_subject import Subject, subject_of, view_of
+from preimage.recipes.views import View
 from preimage.representations import Representation, representation
 from preimage.representations.grey import MEAN_GREY
 from preimage.search.minimise import Outcome

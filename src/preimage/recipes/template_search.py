@@ -15,7 +15,8 @@ from preimage.energy import Energy, InnerProduct
 from preimage.errors import PreimageError
 from preimage.recipes.records import Observer
 from preimage.recipes.settings import Settings
-from preimage.recipes.template_subject import Layout, Subject, View, view_of
+from preimage.recipes.template_subject import Layout, Subject, view_of
+from preimage.recipes.views import View
 from preimage.representations import Representation
 from preimage.representations.hog import Hog
 from preimage.representations.octaves import HogOctaves

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from preimage.errors import PreimageError, UsageError, one_line
 from preimage.recipes.records import origin
+from preimage.recipes.views import View
 from preimage.weights.dpm import (
     CHANNELS,
     MAX_CELL,
@@ -21,8 +22,6 @@ from preimage.weights.dpm import (
     Part,
     read_dpm,
 )
-
-View = tuple[int, int]
 
 
 @dataclass(frozen=True)

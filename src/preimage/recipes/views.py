@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from preimage.errors import UsageError
 from preimage.representations import Representation
 
+View = tuple[int, int]
+"""Height and width of what a representation sees."""
+
 SIZE = 256
 """Side of the square that photos are brought to where Φ takes any size (Table 2's images)."""
 
@@ -15,7 +18,7 @@ def view_for(
     representation: Representation,
     size: int | None = None,
     code_shape: Sequence[int] | None = None,
-) -> tuple[int, int]:
+) -> View:
     """Height and width of the images to search.
 
     A network sees one size. Elsewhere a code tells by its shape, and photos are brought to a size
