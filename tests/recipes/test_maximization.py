@@ -95,7 +95,7 @@ def test_on_a_shared_canvas_the_loss_is_per_area_as_the_prior_is() -> None:
     phi = maps()
     results = pi.maximize(phi, [0, 1, 2], layout="canvas", iterations=5, maxima=known(phi, 3.0))
     assert isinstance(results, list)
-    side, _ = Grid.of(phi).layout(3)
+    side = Grid.of(phi).side(2)
     together = sum(r.record["ratio"] for r in results) * (SIDE / side) ** 2
     assert results[0].record["energy"]["loss"] == pytest.approx(-together, rel=1e-4)
 
@@ -189,7 +189,9 @@ def test_the_grid_keeps_squares_apart_and_within_the_image() -> None:
     grid = Grid.of(maps())
     assert grid.spacing % 2 == 1
     assert grid.spacing * 2 >= 1.1 * 5
-    side, cells = grid.layout(7)
+    across, places = grid.layout(7)
+    assert (across, places[-1]) == (3, (2, 0))
+    side, cells = grid.side(across), [grid.cell(place) for place in places]
     assert (side - SIDE) % 2 == 0
     taken = np.zeros((side, side), int)
     for cell in cells:

@@ -11,6 +11,7 @@ from preimage.errors import UsageError
 from preimage.recipes.inversion import code_shape
 from preimage.recipes.views import View
 from preimage.representations import Geometry, Representation
+from preimage.representations.cells import SpacedCells
 
 Box = tuple[slice, slice]
 
@@ -64,10 +65,25 @@ class Grid:
         return across**2
 
     def layout(self, count: int) -> tuple[int, list[tuple[int, int]]]:
-        """Side of the image for so many channels, and the cell of each."""
+        """How many channels in a row for so many, and the row and column of each."""
         across = math.ceil(math.sqrt(count))
-        at = [self.first + i * self.spacing for i in range(across)]
-        return self.side(across), [(at[i // across], at[i % across]) for i in range(count)]
+        return across, [divmod(i, across) for i in range(count)]
+
+    def cell(self, place: tuple[int, int]) -> tuple[int, int]:
+        """The layer's cell for a row and a column of the layout."""
+        row, column = (self.first + at * self.spacing for at in place)
+        return row, column
+
+    def cells(self, representation: Representation, across: int) -> SpacedCells:
+        """Φ of the layout's cells alone."""
+        return SpacedCells(
+            representation,
+            self.geometry,
+            self.input_size,
+            first=self.first,
+            spacing=self.spacing,
+            across=across,
+        )
 
 
 def square(geometry: Geometry, cell: tuple[int, int], view: View) -> Box:

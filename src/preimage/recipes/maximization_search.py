@@ -11,7 +11,6 @@ from torch import Tensor
 
 from preimage.energy import Apart, Energy, InnerProduct
 from preimage.energy.losses import Loss, inner_product
-from preimage.recipes.inversion import code_shape
 from preimage.recipes.maximization_goals import Goal, channel_of, name_of
 from preimage.recipes.maximization_grid import Box, Grid, field_of, square
 from preimage.recipes.records import Classes, Observer, make_record, make_result
@@ -20,6 +19,7 @@ from preimage.recipes.views import View, view_for
 from preimage.representations import Representation
 from preimage.search.minimise import Outcome, minimise
 from preimage.search.result import Result
+from preimage.search.views import RandomViews
 
 BATCH = 16
 """Problems searched at once; more would need more memory and, on a CPU, no less time."""
@@ -50,9 +50,8 @@ class Job:
         loss: Loss = InnerProduct(targets.to(phi.device), torch.tensor(Z))
         if self.settings.diversity:
             loss = Apart(loss, self.restarts, self.settings.diversity)
-        outcome = self._search(
-            loss, view, [self.seed + restart for restart in range(self.restarts)] * len(goals)
-        )
+        seeds = [self.seed + restart for restart in range(self.restarts)] * len(goals)
+        outcome = self._search(phi, loss, view, seeds, self.settings.views)
         with torch.no_grad():
             activations = inner_product(phi(outcome.view), loss.target).tolist()
         classes = Classes(phi, outcome.view)
@@ -75,19 +74,20 @@ class Job:
 
     def _search(
         self,
+        phi: Representation,
         loss: Loss,
         view: View,
         seeds: Sequence[int],
-        settings: MaximizationSettings | None = None,
+        views: RandomViews | None,
     ) -> Outcome:
-        chosen = settings or self.settings
+        chosen = self.settings
         return minimise(
-            Energy(self.representation, loss, chosen.priors, chosen.fidelity),
+            Energy(phi, loss, chosen.priors, chosen.fidelity),
             canvas=chosen.canvas,
             stages=chosen.stages,
             step_rule=chosen.step_rule,
             view=view,
-            views=chosen.views,
+            views=views,
             seeds=seeds,
             callbacks=self.callbacks,
         )
@@ -144,35 +144,33 @@ class Job:
         return [results[i] for i in by_goal]
 
     def _canvas(self, goals: Sequence[Goal], grid: Grid) -> list[Result]:
-        phi = self.representation
         channels = [channel_of(goal) for goal in goals]
-        side, cells = grid.layout(len(goals))
-        target = torch.zeros(1, *code_shape(phi, (side, side)))
-        for channel, goal, (row, column) in zip(channels, goals, cells, strict=True):
-            target[0, channel, row, column] = 1.0 / goal.M
+        across, places = grid.layout(len(goals))
+        phi, side = grid.cells(self.representation, across), grid.side(across)
+        target = torch.zeros(1, len(goals[0].weights), across, across)
+        for channel, goal, place in zip(channels, goals, places, strict=True):
+            target[(0, channel, *place)] = 1.0 / goal.M
         # The prior is per pixel of a larger canvas: each channel weighs as if it had its own.
         loss = InnerProduct(target.to(phi.device), (side / grid.input_size) ** 2)
-        settings = replace(self.settings, views=None)
+        cells = [grid.cell(place) for place in places]
+        shared = {
+            "channels": channels,
+            "M": [goal.M for goal in goals],
+            "cells": [list(cell) for cell in cells],
+        }
         results = []
         for restart in range(self.restarts):
-            outcome = self._search(loss, (side, side), [self.seed + restart], settings)
+            outcome = self._search(phi, loss, (side, side), [self.seed + restart], views=None)
             with torch.no_grad():
                 code = phi(outcome.view)[0]
-            shared = {
-                "channels": channels,
-                "M": [goal.M for goal in goals],
-                "cells": [list(cell) for cell in cells],
-            }
-            for channel, goal, cell in zip(channels, goals, cells, strict=True):
-                box = square(grid.geometry, cell, (side, side))
+            for i, goal in enumerate(goals):
+                box = square(grid.geometry, cells[i], (side, side))
                 part = _cropped(outcome, 0, box, outcome.view)
-                activation = float(code[(channel, *cell)])
-                alone = replace(part, seconds=outcome.seconds / len(goals))
                 results.append(
                     self._result(
                         goal,
-                        alone,
-                        activation,
+                        replace(part, seconds=outcome.seconds / len(goals)),
+                        float(code[(channels[i], *places[i])]),
                         restart=restart,
                         classes=None,
                         more={"class": None, "canvas": shared},
