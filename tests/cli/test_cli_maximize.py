@@ -69,6 +69,13 @@ def test_a_class_that_is_named_twice_is_searched_once(run):
     assert [record["class"]["label"] for record in results] == ["goose", "cheeseburger"]
 
 
+def test_a_sum_of_classes_is_one_of_class_scores(run):
+    words = ("--objective", '"goose" - "black swan"', "--iterations", 1, "--json")
+    record = run("maximize", *words).json
+    assert record["representation"]["layer"] == "logits"
+    assert record["objective"]["words"] == "99 - 100"
+
+
 @pytest.mark.parametrize(
     ("words", "objective"),
     [

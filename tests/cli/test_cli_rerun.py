@@ -39,6 +39,26 @@ def test_the_same_bytes_from_the_folder_alone(run, saved, photo):
             del record[key]
     assert before == after
     assert answer.out.count(f"{100 * before['relative_error']:.1f} %") == 2
+    assert "image           the same, pixel for pixel\n" in answer.out
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (
+            lambda pixels: np.where(pixels < 128, pixels + 3, pixels - 3),
+            "differs by up to 3 of 255",
+        ),
+        (lambda pixels: pixels[:, 1:], "of another size than the saved one"),
+        (None, "cannot be compared: saved has no readable image.png"),
+    ],
+)
+def test_another_image_is_told(run, saved, change, words):
+    pixels = np.asarray(Image.open(saved / "image.png"))
+    (saved / "image.png").unlink()
+    if change is not None:
+        Image.fromarray(change(pixels).astype(np.uint8)).save(saved / "image.png")
+    assert f"image           {words}" in run("rerun", saved).out
 
 
 def test_json_prints_the_record_and_writes_nothing(run, saved):

@@ -109,7 +109,13 @@ def test_option_values_out_of_range(fails, photo, option, value):
 
 @pytest.mark.parametrize(
     "words",
-    [("--channels", "0:99"), ("--neighbourhood", 999), ("--preset", "bst"), ("--movie", "a.mp4")],
+    [
+        ("--channels", "0:99"),
+        ("--neighbourhood", 999),
+        ("--preset", "bst"),
+        ("--movie", "a.mp4"),
+        ("--jitter", 225),
+    ],
 )
 def test_values_that_do_not_fit(fails, photo, words):
     fails(2, "invert", photo, *STEM, *words)

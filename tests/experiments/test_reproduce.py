@@ -66,7 +66,9 @@ def test_rows_figures_and_notes(tmp_path):
     assert report["settings"]["layers"] == ["stem"]
     assert report["settings"]["note"] == "toy"
     assert report["notes"] == [
-        "made up", "scale quick: 1 photo in place of 3; the other layers",
+        "made up",
+        "2 iterations in place of each preset's: these are not the presets' errors",
+        "scale quick: 1 photo in place of 3; the other layers",
     ]  # fmt: skip
     written = {path.name for path in (tmp_path / "out" / "figure99").iterdir()}
     assert written == {
@@ -84,7 +86,9 @@ def test_the_papers_size_leaves_nothing_out(tmp_path):
         photo_file(tmp_path, seed)
     request = Request(tmp_path / "out", photos=tmp_path, scale="paper", iterations=1)
     report = reproduce("figure99", request)
-    assert report["notes"] == ["made up"]
+    assert report["notes"] == [
+        "made up", "1 iteration in place of each preset's: these are not the presets' errors",
+    ]  # fmt: skip
     assert [row["count"] for row in report["rows"]] == [3, 3]
 
 

@@ -113,5 +113,8 @@ def test_where_the_page_goes(out, tmp_path):
     with pytest.raises(PreimageError, match="is not empty"):
         make_report(out, place)
     assert [path.name for path in place.iterdir()] == ["mine.txt"]
+    with pytest.raises(PreimageError, match=r"mine.txt, which preimage has not written"):
+        make_report(out, place, overwrite=True)
+    (place / "mine.txt").rename(place / "index.html")
     assert make_report(out, place, overwrite=True).page.is_file()
     assert {path.name for path in place.iterdir()} == {"index.html", "figures"}

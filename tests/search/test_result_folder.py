@@ -130,10 +130,34 @@ def test_an_existing_result_is_not_overwritten_unless_asked(tmp_path: Path) -> N
 
 def test_overwriting_leaves_nothing_of_the_old_result(tmp_path: Path) -> None:
     made_result(seed=1).save(tmp_path / "out")
-    (tmp_path / "out" / "notes.txt").write_text("of the old one")
+    (tmp_path / "out" / "mask.npy").write_text("of the old one")
     made_result(seed=2).save(tmp_path / "out", overwrite=True)
     assert load_record(tmp_path / "out")["seed"] == 2
-    assert not (tmp_path / "out" / "notes.txt").exists()
+    assert not (tmp_path / "out" / "mask.npy").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "words"),
+    [
+        (False, "fox.jpg", "holds fox.jpg, which preimage has not written"),
+        (False, "fox.png", "holds no result of preimage"),
+        (True, "notes.txt", "holds notes.txt, which preimage has not written"),
+        (True, "sub/thesis.txt", "holds sub/thesis.txt, which preimage has not written"),
+    ],
+)
+def test_what_was_not_made_here_is_never_replaced(
+    ours: bool, theirs: str, words: str, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    if ours:
+        made_result().save(out)
+    (out / theirs).parent.mkdir(parents=True, exist_ok=True)
+    (out / theirs).write_text("mine")
+    before = contents(out)
+    with pytest.raises(PreimageError, match=words):
+        made_result(seed=2).save(out, overwrite=True)
+    assert contents(out) == before
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 

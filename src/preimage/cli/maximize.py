@@ -172,8 +172,9 @@ def maximize(
         raise UsageError("--position goes with --channels; in an --objective write 12@3,4.")
     if resume and (out is None or overwrite or movie is not None):
         raise UsageError("--resume goes with --out DIR, and without --overwrite and --movie.")
+    of_classes = bool(labels) or '"' in (objective or "")
     layer, taken = options.check_model(
-        model, _layer_of(model, layer, bool(labels)), None, input, weights=weights
+        model, _layer_of(model, layer, of_classes), None, input, weights=weights
     )
     places = output.Output(None if resume else out, overwrite, as_json, movie)
     places.check()
@@ -225,7 +226,7 @@ def maximize(
     places.write(results, (_words(wanted, labels), phi.model, phi.layer), film)
 
 
-def _layer_of(model: str, layer: str | None, labelled: bool) -> str | None:
+def _layer_of(model: str, layer: str | None, of_classes: bool) -> str | None:
     """The layer; of class scores where a class is asked for and no layer is given."""
     from preimage.models import adapters
     from preimage.models import catalogue as models
@@ -233,12 +234,12 @@ def _layer_of(model: str, layer: str | None, labelled: bool) -> str | None:
 
     if hand_crafted(model) is not None:
         raise UsageError(f"{model} has no channels to maximize one by one: choose a network.")
-    if layer is None and labelled and adapters.is_adapted(model):
+    if layer is None and of_classes and adapters.is_adapted(model):
         raise UsageError(
             f"{model} does not say which layer has its class scores: give --layer, and the class "
             "as a channel of it with --channels."
         )
-    if layer is None and labelled:
+    if layer is None and of_classes:
         layer = models.resolve(model).architecture.scores
     return layer
 

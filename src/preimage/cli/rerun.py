@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from preimage.cli import console, options, running, values
+
+if TYPE_CHECKING:
+    from preimage.search import Result
 
 
 @click.command(cls=running.Heavy, short_help="Search once more for a saved result.")
@@ -41,6 +45,7 @@ def rerun(
         check_new_folder(out, overwrite)
     with console.watching(f"rerun of {printable(folder)}") as bars:
         result = search(folder, options.chosen_device(device), bars, trust)
+    compared = _compared(folder, result)  # before --out may take its place
     if out is not None:
         result.save(out, overwrite)
     if as_json:
@@ -49,7 +54,29 @@ def rerun(
     name, then = headline(original)
     click.echo(f"{name:<15} {then} in {printable(folder)}")
     click.echo(f"{name:<15} {result.headline[1]} now")
+    click.echo(f"{'image':<15} {compared}")
     for warning in result.record["warnings"]:
         click.echo(f"warning         {warning}")
     if out is not None:
         click.echo(f"result: {printable(out)}")
+
+
+def _compared(folder: Path, result: Result) -> str:
+    """In words, whether the same image was found."""
+    import numpy as np
+    from PIL import Image
+
+    from preimage.files import printable
+
+    try:
+        with Image.open(folder / "image.png") as picture:
+            before = np.asarray(picture.convert(result.image.mode), np.int16)
+    except OSError:
+        return f"cannot be compared: {printable(folder)} has no readable image.png"
+    now = np.asarray(result.image, np.int16)
+    if before.shape != now.shape:
+        return "of another size than the saved one"
+    difference = int(np.abs(before - now).max())
+    return (
+        "the same, pixel for pixel" if difference == 0 else f"differs by up to {difference} of 255"
+    )

@@ -10,7 +10,7 @@ from typing import Any
 
 from PIL import Image
 
-from preimage.errors import UsageError, nearest
+from preimage.errors import UsageError, counted, nearest
 from preimage.experiments import plots
 from preimage.experiments.cases import Finished
 from preimage.experiments.catalogue import EXPERIMENTS
@@ -148,6 +148,9 @@ def _record(experiment: Experiment, request: Request, answer: Report) -> dict[st
         photos = request.sample.photos
         settings["passed_over"] = {file.name: file.why for file in photos.unusable}
         notes += [photos.note] if photos.note else []
+    if request.iterations is not None:
+        searched = counted(request.iterations, "iteration")
+        notes.append(f"{searched} in place of each preset's: these are not the presets' errors")
     voted = request.study is not None
     if request.scale == QUICK and not voted and (cut := experiment.left_out(request.count or 0)):
         notes.append(f"scale {QUICK}: {cut}")

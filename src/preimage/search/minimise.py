@@ -90,7 +90,8 @@ def minimise(
         callbacks: called after every iteration with a `Snapshot`.
 
     Raises:
-        UsageError: if there is no stage, or the number of seeds is not that of the targets.
+        UsageError: if there is no stage, the number of seeds is not that of the targets, or the
+            jitter is larger than the view.
         PreimageError: if the energy becomes NaN or infinite.
 
     Example:
@@ -126,6 +127,11 @@ class _Loop:
             raise UsageError(f"{count} problems need {count} seeds, got {len(seeds)}.")
         height, width = _view_size(view, phi.input_size)
         margin = max(stage.jitter for stage in stages) - 1
+        if margin >= min(height, width):
+            raise UsageError(
+                f"jitter T = {margin + 1} shifts the view past its own side: give at most "
+                f"{min(height, width)}."
+            )
         device = energy.loss.target.device
         self.energy, self.canvas, self.step_rule = energy, canvas, step_rule
         self.shape = (phi.channels, height + margin, width + margin)

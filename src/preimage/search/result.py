@@ -180,8 +180,8 @@ def check_new_folder(folder: str | Path, overwrite: bool = False) -> None:
     """Refuse a place where results can't be written, before any time is spent on them.
 
     Raises:
-        PreimageError: if the folder holds something (unless `overwrite`), or it or a parent is a
-            file or can't be written.
+        PreimageError: if the folder holds something (unless `overwrite`, and all of it was written
+            by this package), or it or a parent is a file or can't be written.
     """
     path = Path(folder)
     if path.exists() and not path.is_dir():
@@ -192,8 +192,32 @@ def check_new_folder(folder: str | Path, overwrite: bool = False) -> None:
         raise PreimageError(
             f"{path} exists and is not empty: choose another --out, or give --overwrite."
         )
+    if path.is_dir() and (foreign := _foreign(path)) is not None:
+        raise PreimageError(
+            f"{path} holds {foreign}, so it is not replaced: choose another --out, or empty it."
+        )
     if (why := obstacle(path)) is not None:
         raise PreimageError(f"{path} can't be written: {why}. Choose another --out.")
+
+
+MARKS = (RECORD, "report.json", "study.json", "index.html")
+"""One of these is in every folder that this package makes, or a result is in a folder of it."""
+
+SUFFIXES = frozenset({".csv", ".html", ".json", ".npy", ".png", ".svg"})
+"""Of all files that this package writes into folders."""
+
+
+def _foreign(folder: Path) -> str | None:
+    """What shows that a folder is somebody's own, in words; None if it was made here."""
+    if not any(folder.iterdir()):
+        return None
+    for path in sorted(folder.rglob("*")):
+        if not path.is_dir() and path.suffix not in SUFFIXES:
+            return f"{printable(path.relative_to(folder))}, which preimage has not written"
+    marked = any((folder / mark).is_file() for mark in MARKS)
+    if marked or next(folder.glob(f"*/{RECORD}"), None) is not None:
+        return None
+    return "no result of preimage"
 
 
 @contextmanager
