@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -13,32 +14,38 @@ MODEL = "vgg16"
 """Its layers look at every pixel; those of faster networks skip some, which leaves a pattern."""
 
 
-def _common(command: Command) -> Command:
+def _common(iterations: int) -> Callable[[Command], Command]:
     """Options of both commands, in the order in which the help shows them."""
-    for decorate in (
-        options.as_json,
-        options.device,
-        options.seed,
-        options.out_folder("preimage-out/IMAGE-MODEL-TASK; with --json, nothing is written"),
-        options.movie,
-        options.whole("--iterations", "N", "Of L-BFGS, one evaluation each.", default=100),
-        click.option(
-            "--preset",
-            metavar="best|gatys",
-            default="best",
-            show_default=True,
-            help="best: spectral coefficients; gatys: pixels within bounds.",
-        ),
-        click.option(
-            "--layers",
-            metavar="A,B,C",
-            callback=values.layers,
-            help="Layers whose correlations count, with positions. Default: a few early ones.",
-        ),
-        click.option("--model", metavar="M", default=MODEL, show_default=True, help="Network."),
-    ):
-        command = decorate(command)
-    return command
+
+    def decorate(command: Command) -> Command:
+        for option in (
+            options.as_json,
+            options.device,
+            options.seed,
+            options.out_folder("preimage-out/IMAGE-MODEL-TASK; with --json, nothing is written"),
+            options.movie,
+            options.whole(
+                "--iterations", "N", "Of L-BFGS, one evaluation each.", default=iterations
+            ),
+            click.option(
+                "--preset",
+                metavar="best|gatys",
+                default="best",
+                show_default=True,
+                help="best: spectral coefficients; gatys: pixels within bounds.",
+            ),
+            click.option(
+                "--layers",
+                metavar="A,B,C",
+                callback=values.layers,
+                help="Layers whose correlations count, with positions. Default: a few early ones.",
+            ),
+            click.option("--model", metavar="M", default=MODEL, show_default=True, help="Network."),
+        ):
+            command = option(command)
+        return command
+
+    return decorate
 
 
 @click.command(cls=running.Heavy, short_help="Make a new image with an image's texture.")
@@ -60,7 +67,7 @@ def _common(command: Command) -> Command:
     callback=values.shares,
     help="How much each of the layers counts. Default: all the same.",
 )
-@_common
+@_common(iterations=150)
 def texture(
     *,
     image: Path,
@@ -123,7 +130,7 @@ def texture(
 @click.option(
     "--content-layer", metavar="L", help="Layer whose code is kept. Default: one halfway."
 )
-@_common
+@_common(iterations=100)
 def style(
     *,
     content: Path,

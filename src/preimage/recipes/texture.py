@@ -86,7 +86,8 @@ al. have no prior at all."""
 STYLE_FIDELITY = 300.0
 """C for styles: that of an inversion, which a style transfer is."""
 STYLE_WEIGHT = 3.0
-ITERATIONS = 100
+ITERATIONS, STYLE_ITERATIONS = 150, 100
+"""Of a texture, from noise; and of a style, which begins with the photo."""
 
 
 def texture_settings(
@@ -221,7 +222,7 @@ def style(
     preset: str = "best",
     settings: Settings | None = None,
     weight: float = STYLE_WEIGHT,
-    iterations: int = ITERATIONS,
+    iterations: int = STYLE_ITERATIONS,
     seed: int = 0,
     callbacks: Sequence[Observer] = (),
 ) -> Result:
