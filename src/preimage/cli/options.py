@@ -221,7 +221,9 @@ def out_folder(default: str) -> Callable[[Command], Command]:
 def overwrite(command: Command) -> Command:
     """`--overwrite`."""
     return click.option(
-        "--overwrite", is_flag=True, help="Replace what is at the place of the output."
+        "--overwrite",
+        is_flag=True,
+        help="Replace what is at the place of the output, if preimage has written all of it.",
     )(command)
 
 
