@@ -223,7 +223,7 @@ def overwrite(command: Command) -> Command:
     return click.option(
         "--overwrite",
         is_flag=True,
-        help="Replace what is at the place of the output; a folder only if all of it was made by preimage.",
+        help="Replace what is at the place of the output; a folder only if all of it is preimage's.",
     )(command)
 
 
