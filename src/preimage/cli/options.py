@@ -223,7 +223,7 @@ def overwrite(command: Command) -> Command:
     return click.option(
         "--overwrite",
         is_flag=True,
-        help="Replace what is at the place of the output; a folder only if all of it is preimage's.",
+        help="Replace what is at the place of the output; of folders, only those made by preimage.",
     )(command)
 
 
