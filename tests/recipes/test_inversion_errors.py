@@ -27,6 +27,9 @@ def refused(kind: type[PreimageError], words: str, *arguments: Any, **options: A
 @pytest.mark.parametrize(
     ("options", "words"),
     [
+        ({"iters": 3}, r"^invert has no setting 'iters'; did you mean: .*iterations"),
+        ({"sed": 3}, r"^invert has no setting 'sed'; did you mean: seed"),
+        ({"view": (8, 8)}, r"^invert has no setting 'view'"),
         ({"fidelity": NAN}, r"fidelity C must be a number of at least 0, got nan"),
         ({"fidelity": -1.0}, r"fidelity C must be a number of at least 0, got -1"),
         ({"fidelity": float("inf")}, r"fidelity C must be .*got inf"),

@@ -15,7 +15,7 @@ from preimage.recipes.maximization_presets import maximization_settings_for
 from preimage.recipes.maximization_search import Job
 from preimage.recipes.objectives import Channel, Direction, Label, Objective, from_dict, parse
 from preimage.recipes.records import Observer, check_seeds
-from preimage.recipes.settings import MaximizationSettings
+from preimage.recipes.settings import MaximizationSettings, check_overrides
 from preimage.representations import Representation
 from preimage.search.result import Result
 
@@ -75,6 +75,7 @@ def maximize(
         >>> phi = pi.representation("efficientnet-lite0", layer="logits")
         >>> pi.maximize(phi, label="goose").save("goose")                    # doctest: +SKIP
     """
+    check_overrides(overrides, maximize, maximization_settings_for)
     check_seeds(seed, restarts)
     if layout not in LAYOUTS:
         raise UsageError(f"there is no layout {layout!r}; there are {' and '.join(LAYOUTS)}.")

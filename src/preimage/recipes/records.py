@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
@@ -97,6 +98,16 @@ def check_seeds(seed: int, restarts: int) -> None:
         raise UsageError(
             f"seeds must be below 2^63, got {seed} with {counted(restarts, 'restart')}."
         )
+
+
+def check_strength(strength: float) -> None:
+    """Refuse strengths at which nothing is exaggerated, or the opposite.
+
+    Raises:
+        UsageError: if it is no finite number above 0.
+    """
+    if not (isinstance(strength, int | float) and 0 < strength < math.inf):
+        raise UsageError(f"the strength must be a finite number above 0, got {strength!r}.")
 
 
 def origin(source: Photo | None) -> dict[str, str] | None:

@@ -325,7 +325,7 @@ def _weights(settings: Settings, count: int) -> tuple[float, ...]:
     if len(weights) != count or not math.fsum(weights) > 0:
         raise UsageError(
             f"expected {counted(count, 'weight')}, one a layer and not all zero, got "
-            f"{list(weights)}."
+            f"{', '.join(f'{weight:g}' for weight in weights) or 'none'}."
         )
     return weights
 

@@ -190,7 +190,8 @@ def check_new_folder(folder: str | Path, overwrite: bool = False) -> None:
         )
     if path.is_dir() and any(path.iterdir()) and not overwrite:
         raise PreimageError(
-            f"{path} exists and is not empty: choose another --out, or give --overwrite."
+            f"{path} exists and is not empty: choose another --out, or give --overwrite "
+            "(in Python: overwrite=True)."
         )
     if (why := obstacle(path)) is not None:
         raise PreimageError(f"{path} can't be written: {why}. Choose another --out.")
@@ -248,6 +249,10 @@ def load_record(folder: str | Path) -> dict[str, Any]:
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
+        if not Path(folder).exists():
+            raise PreimageError(
+                f"{folder}: no such folder; a result folder was expected."
+            ) from None
         raise PreimageError(f"{folder} {_what_it_holds(Path(folder))}") from None
     except OSError as error:
         raise PreimageError(f"{path} can't be read as a record: {reason(error)}.") from error
