@@ -177,7 +177,7 @@ def test_groups_of_channels_side_by_side(run, photo, elsewhere):
     assert re.search(r"channels .*\n.*\n.* 0:16 .*\n.* 16:32 ", answer.out)
     folders = sorted(path for path in (elsewhere / "out").iterdir() if path.is_dir())
     seconds = sum(load_record(folder)["seconds"] for folder in folders)
-    assert f"{seconds:.1f} s, 2 iterations each, cpu for all of them" in answer.out
+    assert f"all together: {seconds:.1f} s, 2 iterations each, cpu\n" in answer.out
     ranges = [load_record(folder)["settings"]["channels"] for folder in folders]
     assert ranges == [[0, 16], [16, 32]]
     # One reference, two pre-images.
