@@ -154,8 +154,7 @@ def test_a_representation_of_any_size_needs_one(preset: str) -> None:
 
 
 def test_an_unknown_setting_is_no_setting(photo: Path) -> None:
-    with pytest.raises(TypeError, match="temperature"):
-        pi.invert(small_layer(), photo, temperature=3)
+    refused(UsageError, "no setting 'temperature'; known", small_layer(), photo, temperature=3)
 
 
 def test_whole_settings_and_overrides_are_not_mixed(photo: Path) -> None:

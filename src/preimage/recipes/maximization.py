@@ -143,18 +143,19 @@ def again(
         KeyError, TypeError, ValueError: if the record is damaged.
     """
     terms, M = record["objective"]["terms"], float(record["M"])
+    source = str(record.get("M_source", "photos"))
     objective = from_dict(terms) if weights is None else Direction(weights)
     shape = code_shape(representation)
     grid = record.get("canvas")
     if grid is not None:
         channels = [Channel(index) for index in grid["channels"]]
         goals = [
-            Goal(each, each.weights(shape), float(m))
+            Goal(each, each.weights(shape), float(m), source)
             for each, m in zip(channels, grid["M"], strict=True)
         ]
         found = Job(representation, settings, seed, 1, callbacks).on_one_canvas(goals)
         return found[channels.index(objective)]  # type: ignore[arg-type]
-    goal = Goal(objective, objective.weights(shape), M)
+    goal = Goal(objective, objective.weights(shape), M, source)
     if not settings.diversity:
         return Job(representation, settings, seed, 1, callbacks).in_batches([goal])[0]
     # Restarts that push each other apart can't be had one by one.

@@ -28,6 +28,14 @@ Observer = Callable[[Snapshot], None]
 Record = Mapping[str, Any]
 
 
+M_WORDS = {
+    "photos": "photos' largest",
+    "estimate": "estimated largest",
+    "median": "channels' median",
+}
+"""What M of a maximization is, by the record's `M_source`; records without one had photos'."""
+
+
 def _inversion_headline(record: Record) -> tuple[str, str]:
     return "relative error", f"{100 * record['relative_error']:.1f} %"
 
@@ -35,7 +43,8 @@ def _inversion_headline(record: Record) -> tuple[str, str]:
 def _maximization_headline(record: Record) -> tuple[str, str]:
     ratio = record["ratio"]
     times = f"{ratio:.0f}" if ratio >= 10 else f"{ratio:.2g}"
-    return "activation", f"{record['activation']:.3g}, {times} x M"
+    whose = M_WORDS[record.get("M_source", "photos")]
+    return "activation", f"{record['activation']:.3g}, {times} x {whose}"
 
 
 def _template_headline(record: Record) -> tuple[str, str]:

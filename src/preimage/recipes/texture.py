@@ -284,6 +284,8 @@ def style(
         image=content,
         source=photo,
         seed=seed,
+        title=f"{representation.model}\ncontent {representation.layers[0]}\n"
+        f"style {', '.join(representation.layers[1:])}",
         measured={
             "style": origin(style_image),
             "content_error": errors.pop(representation.layers[0]),
@@ -371,6 +373,7 @@ def _result(
     source: Tensor,
     seed: int,
     measured: Mapping[str, object],
+    title: str = "",
 ) -> Result:
     record = make_record(
         task,
@@ -391,5 +394,6 @@ def _result(
         outcome,
         0,
         name=name_of(record["image"], task),
+        title=title,
         reference=as_picture(to_pixels(source, representation.mean)),
     )
