@@ -277,4 +277,4 @@ def test_a_large_ratio_is_written_out():
         "229, 172 x photos' largest",
     )
     few = {"activation": 2.0, "ratio": 1.54, "M_source": "estimate"}
-    assert headline(few) == ("activation", "2, 1.5 x estimated largest")
+    assert headline(few) == ("activation", "2, 1.5 x estimated max")

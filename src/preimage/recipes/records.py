@@ -30,7 +30,7 @@ Record = Mapping[str, Any]
 
 M_WORDS = {
     "photos": "photos' largest",
-    "estimate": "estimated largest",
+    "estimate": "estimated max",
     "median": "channels' median",
 }
 """What M of a maximization is, by the record's `M_source`; records without one had photos'."""
