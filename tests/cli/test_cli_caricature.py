@@ -44,7 +44,8 @@ def test_several_images_and_a_movie(run, photo):
     ("words", "code", "expected"),
     [
         (("--preset", "papr"), 2, "did you mean: paper"),
-        (("--strength", "-1"), 2, "at least 0"),
+        (("--strength", "-1"), 2, "expected a finite number above 0, got -1"),
+        (("--strength", "0"), 2, "expected a finite number above 0, got 0"),
         (("--layer", "stemm"), 2, "did you mean: stem"),
         (("--movie", "film.mp4"), 2, ".gif"),
     ],

@@ -137,7 +137,7 @@ def test_the_time_on_a_shared_canvas_is_the_sum_of_shares(run):
     words = ("maximize", "--layer", "stem", "--channels", "0:3", "--layout", "canvas")
     for iterations, told in ((1, "1 iteration"), (2, "2 iterations")):
         answer = run(*words, "--iterations", iterations)
-        assert re.search(rf"\n[0-9.]+ s, {told} each, cpu for all of them", answer.out)
+        assert re.search(rf"\nall together: [0-9.]+ s, {told} each, cpu\n", answer.out)
 
 
 def test_going_on_needs_a_folder(fails):
@@ -242,3 +242,20 @@ def test_a_direction_of_another_layer(fails):
     np.save("direction.npy", np.ones(7))
     message = fails(1, "maximize", "--layer", "stem", "--direction", "direction.npy")
     assert "has shape [32]" in message
+
+
+def test_a_table_has_no_columns_that_are_the_same_in_every_row(run):
+    words = ("maximize", *STEM, "--channels", "0:3", "--layout", "canvas")
+    table = run(*words).out.splitlines()
+    assert table[2].split() == ["image", "activation"]
+    assert table[4].startswith(" channel 0")
+    assert table[4].rstrip().endswith(" x photos' largest")
+    restarts = run(*words, "--restarts", 2).out.splitlines()
+    assert restarts[2].split() == ["image", "restart", "activation", "energy"]
+
+
+def test_the_folder_without_out_has_single_dashes_inside_alone(run, elsewhere):
+    run("maximize", *STEM, "--objective", "-3 - 0.5*4")
+    run("maximize", *STEM, "--objective", "3 - 0.5*4")
+    names = sorted(path.name for path in (elsewhere / "preimage-out").iterdir())
+    assert names == [f"3-0.5-4-efficientnet-lite0-stem{end}" for end in ("", "-2")]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pickle
+import sys
 import urllib.error
 import urllib.request
 from dataclasses import replace
@@ -107,3 +108,15 @@ def test_without_a_network_every_source_is_named(fails, monkeypatch):
 def test_weights_that_are_not_here_or_not_known(fails):
     assert "preimage weights get vgg16-conv" in fails(1, "weights", "verify", "vgg16-conv")
     assert "did you mean: vgg16-conv" in fails(2, "weights", "get", "vgg16-con")
+
+
+@pytest.mark.parametrize("words", [("models",), ("weights", "list")])
+def test_names_are_whole_on_a_narrow_terminal(run, monkeypatch, words):
+    listed = next(iter(run(*words, "--json").json.values()))
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    lines = run(*words).out.splitlines()
+    assert max(map(len, lines)) <= 80
+    starts = {line.split()[0] for line in lines if line.strip() and line[1] != " "}
+    assert {entry["name"] for entry in listed} <= starts

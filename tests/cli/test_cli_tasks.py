@@ -111,10 +111,17 @@ def test_a_texture_has_the_size_asked_for(run, photo, texture):
         (("texture", "T", *NET, "--layers", "stem,logits"), 2, "logits has no positions"),
         (("texture", "T", *NET, "--layers", "stem,,"), 2, "expected different names A,B,C"),
         (("texture", "T", *NET, "--layers", "stem,stem"), 2, "expected different names A,B,C"),
-        (("texture", "T", "--model", "hog"), 2, "hog"),
+        (("texture", "T", "--model", "hog"), 2, "hog is no network and has no layers"),
+        (("dream", "T", "--model", "hogb"), 2, "hogb is no network and has no layers"),
+        (("dream", "T", "--strength", "0"), 2, "expected a finite number above 0, got 0"),
+        (("texture", "T", *NET, "--layers", ""), 2, "expected different names A,B,C, got ''"),
         (("texture", "T", "--model", "vgg61"), 2, "did you mean: vgg16"),
         (("texture", "T", *EARLY, "--weights", "1,x"), 2, "numbers with commas between them"),
-        (("texture", "T", *EARLY, "--weights", "1"), 2, "expected 2 weights"),
+        (
+            ("texture", "T", *EARLY, "--weights", "1"),
+            2,
+            "2 weights, one a layer and not all zero, got 1.",
+        ),
         (("texture", "T", *EARLY, "--size", "0"), 2, "PX or WIDTHxHEIGHT"),
         (("texture", "T", *EARLY, "--size", "64x5"), 2, "at least 7, got 5"),
         (("texture", "T", *EARLY, "--preset", "beste"), 2, "did you mean: best"),
@@ -170,7 +177,7 @@ def test_groups_of_channels_side_by_side(run, photo, elsewhere):
     assert re.search(r"channels .*\n.*\n.* 0:16 .*\n.* 16:32 ", answer.out)
     folders = sorted(path for path in (elsewhere / "out").iterdir() if path.is_dir())
     seconds = sum(load_record(folder)["seconds"] for folder in folders)
-    assert f"{seconds:.1f} s, 2 iterations each, cpu for all of them" in answer.out
+    assert f"all together: {seconds:.1f} s, 2 iterations each, cpu\n" in answer.out
     ranges = [load_record(folder)["settings"]["channels"] for folder in folders]
     assert ranges == [[0, 16], [16, 32]]
     # One reference, two pre-images.

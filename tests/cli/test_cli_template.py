@@ -105,7 +105,7 @@ def test_what_goes_with_one_method_only(fails, model, small_dictionary):
         (2, ("--component", 1, "--part", 3), "component 1 of toy has parts 1 to 2, got 3"),
         (2, ("--component", 1, "--part", 1, "--joint"), "a part alone"),
         (2, ("--component", 1, "--preset", "bset"), "did you mean: best?"),
-        (2, ("--component", 1, "--fidelity", "nan"), "expected a number of at least 0"),
+        (2, ("--component", 1, "--fidelity", "nan"), "expected a finite number of at least 0"),
         (1, ("--component", 1, "--out", "toy_final.mat"), "is a file"),
     ],
 )

@@ -53,6 +53,24 @@ def test_a_header_that_promises_too_much(fails):
     assert "megapixels" in fails(1, "invert", "huge.png", *STEM)
 
 
+@pytest.mark.parametrize("words", [("rerun",), ("study", "votes"), ("study", "serve")])
+def test_a_folder_that_is_not_there(fails, words):
+    assert "gone: no such folder; a " in fails(1, *words, "gone")
+
+
+def test_a_dictionary_that_is_none(fails, photo):
+    Path("text.jpg").write_text("no dictionary")
+    words = ("--model", "hog", "--method", "hoggle", "--dictionary", "text.jpg")
+    message = fails(1, "invert", photo, *words)
+    assert "text.jpg: expected a dictionary" in message
+    assert "got another kind of file, or a damaged one: train one again" in message
+
+
+def test_no_end_of_fidelity(fails, photo):
+    message = fails(2, "invert", photo, *STEM[:2], "--fidelity", "inf")
+    assert "expected a finite number of at least 0, got inf" in message
+
+
 @pytest.mark.parametrize("command", ["invert", "encode"])
 def test_unknown_model_names_the_nearest(fails, photo, command):
     message = fails(2, command, photo, "--model", "alexnot", "--layer", "relu3", "--out", "o")
@@ -165,7 +183,8 @@ def test_results_never_fall_on_what_is_there(fails, photo, command):
     Path("full").mkdir()
     Path("full/precious").touch()
     Path("file").touch()
-    assert "--overwrite" in fails(1, *words, "--out", "full")
+    message = fails(1, *words, "--out", "full")
+    assert "or give --overwrite (in Python: overwrite=True)" in message
     assert "file" in fails(1, *words, "--out", "file")
     fails(1, *words, "--out", "file/below")
     assert Path("full/precious").exists()

@@ -170,7 +170,7 @@ def test_what_excites_nothing_is_refused() -> None:
         ({"size": 3}, "the size must be at least 32"),
         ({"jitter": 500}, "at most half a tile"),
         ({"iterations": 0}, "at least 1 iteration"),
-        ({"strength": -1.0}, "at least 0"),
+        ({"strength": 0}, "strength must be a finite number above 0, got 0"),
     ],
 )
 def test_values_out_of_range(options, words) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
 import preimage as pi
 from preimage.recipes.fooling import change_of, difference_of
-from toys import MEAN, picture, small_layer
+from toys import MEAN, photo_file, picture, small_layer
 
 
 def fooled(**options: object) -> pi.Result:
@@ -28,6 +30,16 @@ def test_the_code_comes_near_the_other_images_by_a_small_change() -> None:
     assert record["change"]["largest"] == np.abs(pixels).max()
     between = np.asarray(result.beside["as"]).astype(float) - np.asarray(result.reference)
     assert record["change"]["rms"] < 0.7 * np.sqrt((between**2).mean())
+
+
+def test_the_figure_says_what_is_seen(tmp_path: Path) -> None:
+    photo, other = photo_file(tmp_path, 0), photo_file(tmp_path, 1)
+    result = pi.fool(small_layer("fc"), photo, other, iterations=1)
+    tiles = result.tiles()
+    assert [tile.title for tile in tiles[:3]] == ["reference", "wanted code", "change"]
+    captions = ["photo0.png", "photo1.png", "contrast stretched"]
+    assert [tile.caption for tile in tiles[:3]] == captions
+    assert tiles[3].caption.splitlines()[1].startswith("changed by ")
 
 
 def test_the_change_stays_within_black_and_white() -> None:

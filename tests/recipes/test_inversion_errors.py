@@ -27,6 +27,9 @@ def refused(kind: type[PreimageError], words: str, *arguments: Any, **options: A
 @pytest.mark.parametrize(
     ("options", "words"),
     [
+        ({"iters": 3}, r"^invert has no setting 'iters'; did you mean: .*iterations"),
+        ({"sed": 3}, r"^invert has no setting 'sed'; did you mean: seed"),
+        ({"view": (8, 8)}, r"^invert has no setting 'view'"),
         ({"fidelity": NAN}, r"fidelity C must be a number of at least 0, got nan"),
         ({"fidelity": -1.0}, r"fidelity C must be a number of at least 0, got -1"),
         ({"fidelity": float("inf")}, r"fidelity C must be .*got inf"),
@@ -151,8 +154,7 @@ def test_a_representation_of_any_size_needs_one(preset: str) -> None:
 
 
 def test_an_unknown_setting_is_no_setting(photo: Path) -> None:
-    with pytest.raises(TypeError, match="temperature"):
-        pi.invert(small_layer(), photo, temperature=3)
+    refused(UsageError, "no setting 'temperature'; known", small_layer(), photo, temperature=3)
 
 
 def test_whole_settings_and_overrides_are_not_mixed(photo: Path) -> None:

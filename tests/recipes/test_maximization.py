@@ -272,5 +272,9 @@ def test_many_results_make_a_mosaic(tmp_path: Path) -> None:
 
 def test_a_large_ratio_is_written_out():
     headline = records.HEADLINES["maximize"]
-    assert headline({"activation": 229.3, "ratio": 172.4}) == ("activation", "229, 172 x M")
-    assert headline({"activation": 2.0, "ratio": 1.54}) == ("activation", "2, 1.5 x M")
+    assert headline({"activation": 229.3, "ratio": 172.4}) == (
+        "activation",
+        "229, 172 x photos' largest",
+    )
+    few = {"activation": 2.0, "ratio": 1.54, "M_source": "estimate"}
+    assert headline(few) == ("activation", "2, 1.5 x estimated max")

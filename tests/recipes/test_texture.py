@@ -58,6 +58,7 @@ def test_correlations_come_near_and_are_measured_as_in_numpy(preset: str) -> Non
     loss = sum(error**2 for error in expected)
     assert loss / result.trace[0, 1] == pytest.approx(result.record["part_of_start"], rel=1e-3)
     assert result.headline[0] == "texture loss"
+    assert result.tiles()[-1].title == f"{phi.model} {', '.join(LAYERS)}"
 
 
 def test_a_texture_is_not_a_copy_and_depends_on_the_seed() -> None:
@@ -116,6 +117,8 @@ def test_a_style_keeps_the_content_and_takes_the_correlations() -> None:
     assert result.record["content_error"] == pytest.approx(error, rel=1e-3)
     assert error < 1
     assert result.beside["style"].size == (48, 48)
+    model = phi.model
+    assert result.tiles()[-1].title == f"{model}\ncontent relu2\nstyle relu1, pool1"
 
 
 def test_weight_trades_content_for_style() -> None:

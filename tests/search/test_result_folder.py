@@ -311,3 +311,16 @@ def test_the_sheet_shows_each_reference_once_before_its_pre_images(
     other = made_result(image={"path": "other.png", "sha256": "1" * 64})
     sheet_of([one, one, other])
     assert [tile.title == "reference" for tile in shown] == [True, False, False, True, False]
+
+
+def test_the_sheet_says_which_restart_is_which(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[Tile] = []
+
+    def spy(tiles: list[Tile], columns: int) -> Image.Image:
+        shown.extend(tiles)
+        return Image.new("RGB", (1, 1))
+
+    monkeypatch.setattr(result_room, "contact_sheet", spy)
+    sheet_of([made_result(restart=restart) for restart in range(2)])
+    titles = ["reference", "toy relu2\nrestart 0", "toy relu2\nrestart 1"]
+    assert [tile.title for tile in shown] == titles

@@ -17,10 +17,8 @@ from preimage.cli import console, options, output, running, values
 @options.cells
 @options.size("256")
 @options.preset("best|paper|quick")
-@options.weight(
-    "--strength",
-    "C",
-    "How much the exaggeration counts against the image prior. Default: the preset's.",
+@options.strength(
+    "How much the exaggeration counts against the image prior. Default: the preset's."
 )
 @options.whole("--iterations", "N", "Default: the preset's.")
 @options.whole("--jitter", "T", "Shift the view by up to T-1 pixels. Default: the layer's own.")

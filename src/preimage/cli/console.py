@@ -96,17 +96,32 @@ def advancing(label: str, total: int) -> Iterator[Callable[[int], None]]:
         yield lambda done: progress.advance(task, done)
 
 
-def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A plain table on standard output; as wide as it needs to be where that is no terminal."""
+def print_table(
+    headings: Sequence[str], rows: Sequence[Sequence[str]], whole: Sequence[str] = ()
+) -> None:
+    """A plain table on standard output; as wide as it needs to be where that is no terminal.
+
+    Args:
+        headings: of the columns.
+        rows: texts, one a column.
+        whole: headings of columns that are never broken, as they hold names that people type; on a
+            narrow terminal the others give way.
+    """
     from rich import box
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(*headings, box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    for heading in headings:
+        table.add_column(heading, no_wrap=heading in whole, overflow="fold")
     for row in rows:
         table.add_row(*row)
     width = None if sys.stdout.isatty() else 1000
     Console(width=width, markup=False, highlight=False, emoji=False).print(table)
+
+
+TO_TELL_APART = ("channels", "restart", "energy")
+"""Columns that say nothing where they are the same in every row, as on a shared canvas."""
 
 
 def print_results(results: Sequence[Result], place: str) -> None:
@@ -119,12 +134,14 @@ def print_results(results: Sequence[Result], place: str) -> None:
     headings = ["image", "channels", "restart", results[0].headline[0], "energy"]
     headings += ["class of reference", "class of result"]
     rows = [_row(result) for result in results]
-    # Where there is no classifier, no reference, or no part of a code, a column would be empty.
-    told = [i for i in range(len(headings)) if any(row[i] for row in rows)]
-    headings = [headings[i] for i in told]
-    rows = [tuple(row[i] for i in told) for row in rows]
-    print_table(headings, rows)
-    click.echo(f"{_seconds_of_all([result.record for result in results])} for all of them")
+    columns = [
+        (heading, values)
+        for heading, values in zip(headings, zip(*rows, strict=True), strict=True)
+        # Where there is no classifier, no reference, or no part of a code, it would be empty.
+        if any(values) and (heading not in TO_TELL_APART or len(set(values)) > 1)
+    ]
+    print_table([heading for heading, _ in columns], [*zip(*(v for _, v in columns), strict=True)])
+    click.echo(f"all together: {_seconds_of_all([result.record for result in results])}")
     for warning in dict.fromkeys(w for result in results for w in result.record["warnings"]):
         click.echo(f"warning: {warning}")
 

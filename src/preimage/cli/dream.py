@@ -33,9 +33,7 @@ from preimage.cli import console, options, output, running, values
 @options.whole(
     "--tile", "PX", "Side of what is searched at once; it bounds the memory.", default=320
 )
-@options.weight(
-    "--strength", "C", "How much the dream counts against the image prior.", default=300.0
-)
+@options.strength("How much the dream counts against the image prior.", default=300.0)
 @options.whole("--iterations", "N", "Of each tile at each octave.", default=20)
 @options.whole(
     "--jitter", "T", "Shift the view by up to T-1 pixels. Default: a quarter of the layer's stride."

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     callback=values.span,
     help="Only channels A to B-1 of the code count.",
 )
-@options.whole("--groups", "N", "Invert each of N equal groups of channels by itself.")
+@options.whole("--groups", "N", "Invert each of N nearly equal groups of channels by itself.")
 @options.whole("--jitter", "T", "Shift the view by up to T-1 pixels. Default: the layer's own.")
 @click.option(
     "--alpha",

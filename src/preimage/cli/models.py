@@ -58,7 +58,7 @@ def models(*, as_json: bool) -> None:
         console.print_json({"models": entries})
         return
     headings = ("model", "input", "classes", "weights here", "licence", "about")
-    console.print_table(headings, [_model_row(entry) for entry in entries])
+    console.print_table(headings, [_model_row(entry) for entry in entries], ["model"])
 
 
 def _model_row(entry: dict[str, Any]) -> tuple[str, ...]:
@@ -132,7 +132,7 @@ def _print_layers(rows: list[dict[str, Any]]) -> None:
     headings = ["layer", "kind", "shape", "receptive field", "stride", "offset", "C", "jitter"]
     if rows and "weights_here" in rows[0]:
         headings.append("weights here")
-    console.print_table(headings, [_layer_row(row) for row in rows])
+    console.print_table(headings, [_layer_row(row) for row in rows], ["layer", "shape"])
 
 
 def _layer_row(row: dict[str, Any]) -> tuple[str, ...]:
@@ -173,7 +173,7 @@ def list_weights(*, as_json: bool) -> None:
         console.print_json({"weights": entries})
         return
     headings = ("weights", "here", "size", "licence", "holds", "from")
-    console.print_table(headings, [_weight_row(entry) for entry in entries])
+    console.print_table(headings, [_weight_row(entry) for entry in entries], ["weights"])
 
 
 def _weight_row(entry: dict[str, Any]) -> tuple[str, ...]:

@@ -12,7 +12,15 @@ from typing import Any, TypeVar
 import click
 from click.core import ParameterSource
 
-from preimage.cli.values import FILE, InputOptions, Whole, at_least, input_options
+from preimage.cli.values import (
+    FILE,
+    Check,
+    InputOptions,
+    Whole,
+    above_zero,
+    at_least,
+    input_options,
+)
 from preimage.errors import PreimageError, UsageError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -138,11 +146,22 @@ def weight(
     name: str, metavar: str, help: str, default: float | None = None
 ) -> Callable[[Command], Command]:
     """An option that takes a number of at least 0."""
+    return _number(name, metavar, help, default, at_least(0))
+
+
+def strength(help: str, default: float | None = None) -> Callable[[Command], Command]:
+    """`--strength`, which at 0 would leave the prior alone."""
+    return _number("--strength", "C", help, default, above_zero)
+
+
+def _number(
+    name: str, metavar: str, help: str, default: float | None, check: Check
+) -> Callable[[Command], Command]:
     return click.option(
         name,
         metavar=metavar,
         type=float,
-        callback=at_least(0),
+        callback=check,
         default=default,
         show_default=default is not None,
         help=help,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,6 +114,8 @@ def check_suffix(path: Path, suffix: str, option: str) -> None:
 def free_folder(*words: str | None) -> Path:
     """`preimage-out/WORD-WORD`, or with -2, -3 ... behind it where that is taken."""
     name = "-".join(safe_name(word) for word in words if word)
+    # Here alone: elsewhere -3 and 3 must not become one name, and this one is made free below.
+    name = re.sub("-{2,}", "-", name).strip("-")
     parent, number = Path("preimage-out"), 1
     while (place := parent / (name if number == 1 else f"{name}-{number}")).exists():
         number += 1

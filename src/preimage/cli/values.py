@@ -47,10 +47,17 @@ def at_least(least: float) -> Check:
         # NaN passes every comparison that looks for what is wrong.
         if value is None or (math.isfinite(value) and value >= least):
             return value
-        message = f"expected a number of at least {least:g}, got {value:g}."
+        message = f"expected a finite number of at least {least:g}, got {value:g}."
         raise click.BadParameter(message, ctx, param)
 
     return check
+
+
+def above_zero(ctx: click.Context, param: click.Parameter, value: float | None) -> float | None:
+    """A check of an option's value: a finite number above 0."""
+    if value is None or (math.isfinite(value) and value > 0):
+        return value
+    raise click.BadParameter(f"expected a finite number above 0, got {value:g}.", ctx, param)
 
 
 def span(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[int, int] | None:
@@ -59,7 +66,7 @@ def span(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple
         return None
     parts = re.fullmatch(r"([0-9]+):([0-9]+)", value)
     if not parts or int(parts[1]) >= int(parts[2]):
-        message = f"expected A:B, whole numbers with A below B, got {value}."
+        message = f"expected A:B, whole numbers with A below B, got {value!r}."
         raise click.BadParameter(message, ctx, param)
     return int(parts[1]), int(parts[2])
 
@@ -87,7 +94,7 @@ def numbers(
     except ValueError:
         parts = ()
     if not parts or not all(math.isfinite(part) for part in parts):
-        message = f"expected numbers with commas between them, got {value}."
+        message = f"expected numbers with commas between them, got {value!r}."
         raise click.BadParameter(message, ctx, param)
     return parts
 
@@ -98,7 +105,7 @@ def layers(ctx: click.Context, param: click.Parameter, value: str | None) -> lis
         return None
     names = [name.strip() for name in value.split(",")]
     if not all(names) or len(set(names)) != len(names):
-        raise click.BadParameter(f"expected different names A,B,C, got {value}.", ctx, param)
+        raise click.BadParameter(f"expected different names A,B,C, got {value!r}.", ctx, param)
     return names
 
 
@@ -108,7 +115,8 @@ def shares(
     """Numbers `A,B,C` of at least 0."""
     found = numbers(ctx, param, value)
     if found is not None and min(found) < 0:
-        raise click.BadParameter(f"expected numbers A,B,C of at least 0, got {value}.", ctx, param)
+        message = f"expected numbers A,B,C of at least 0, got {value!r}."
+        raise click.BadParameter(message, ctx, param)
     return found
 
 
@@ -116,7 +124,7 @@ def sides(ctx: click.Context, param: click.Parameter, value: str) -> tuple[int, 
     """A size `PX` or `WIDTHxHEIGHT` as height and width."""
     parts = re.fullmatch(r"0*([1-9][0-9]*)(?:x0*([1-9][0-9]*))?", value)
     if not parts:
-        message = f"expected PX or WIDTHxHEIGHT in whole pixels, got {value}."
+        message = f"expected PX or WIDTHxHEIGHT in whole pixels, got {value!r}."
         raise click.BadParameter(message, ctx, param)
     width = int(parts[1])
     return int(parts[2] or width), width

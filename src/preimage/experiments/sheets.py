@@ -9,11 +9,12 @@ from PIL import Image
 from preimage.experiments.cases import Finished
 from preimage.images import Tile, contact_sheet
 from preimage.recipes.records import headline
+from preimage.search.result import caption_of
 
 
 def tile(done: Finished, title: str) -> Tile:
     """A case's picture with the one figure of its record under it."""
-    return Tile(done.picture(), title, " ".join(headline(done.record)))
+    return Tile(done.picture(), title, caption_of(headline(done.record)))
 
 
 def reference_tile(done: Finished) -> Tile:

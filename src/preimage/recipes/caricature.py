@@ -20,6 +20,7 @@ from preimage.recipes.records import (
     Observer,
     Photo,
     check_seeds,
+    check_strength,
     make_record,
     make_result,
     name_of,
@@ -78,6 +79,7 @@ def caricature_settings(
         raise UsageError(f"there is no preset {preset!r}; {nearest(preset, CARICATURES)}")
     chosen = CARICATURES[preset]
     fidelity = chosen.strength if strength is None else strength
+    check_strength(fidelity)
     settings = settings_for(representation, preset, view=view, fidelity=fidelity, jitter=jitter)
     canvas = settings.canvas
     if isinstance(canvas, SpectralCanvas):

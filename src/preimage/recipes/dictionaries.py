@@ -135,9 +135,11 @@ def load_dictionary(path: str | os.PathLike[str]) -> Dictionary:
     except OSError as error:
         raise PreimageError(f"{path}: cannot be read ({reason(error)})") from error
     except (SafetensorError, _DamagedError) as error:
+        # The library's words are of its own insides.
+        foreign = isinstance(error, SafetensorError)
+        got = "another kind of file, or a damaged one" if foreign else one_line(error)
         raise PreimageError(
-            f"{path}: expected a dictionary of `preimage hoggle train`, got {one_line(error)}: "
-            "train one again."
+            f"{path}: expected a dictionary of `preimage hoggle train`, got {got}: train one again."
         ) from error
     return Dictionary(header, code_atoms, pixel_atoms, path=os.path.abspath(path))
 

@@ -20,6 +20,7 @@ from preimage.recipes.records import (
     Observer,
     Photo,
     check_seeds,
+    check_strength,
     headline,
     make_record,
     name_of,
@@ -79,6 +80,7 @@ def dream_settings(
     Raises:
         UsageError: if a value is out of range.
     """
+    check_strength(strength)
     stride = 1 if representation.geometry is None else representation.geometry.stride
     own = max(1, round(stride / 4)) if jitter is None else jitter
     return Settings(

@@ -27,7 +27,7 @@ from preimage.recipes.records import (
     name_of,
     origin,
 )
-from preimage.recipes.settings import Settings
+from preimage.recipes.settings import Settings, check_overrides
 from preimage.recipes.views import view_for
 from preimage.representations import Geometry, Representation
 from preimage.search.minimise import Outcome, minimise
@@ -87,6 +87,7 @@ def invert(
         >>> phi = pi.representation("alexnet", layer="relu3")
         >>> pi.invert(phi, "photo.jpg", seed=0).save("out")                  # doctest: +SKIP
     """
+    check_overrides(overrides, invert, settings_for)
     if (images is None) == (code is None):
         raise UsageError("give either images or a code to invert, not both and not neither.")
     check_seeds(seed, restarts)

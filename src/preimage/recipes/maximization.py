@@ -15,7 +15,7 @@ from preimage.recipes.maximization_presets import maximization_settings_for
 from preimage.recipes.maximization_search import Job
 from preimage.recipes.objectives import Channel, Direction, Label, Objective, from_dict, parse
 from preimage.recipes.records import Observer, check_seeds
-from preimage.recipes.settings import MaximizationSettings
+from preimage.recipes.settings import MaximizationSettings, check_overrides
 from preimage.representations import Representation
 from preimage.search.result import Result
 
@@ -75,6 +75,7 @@ def maximize(
         >>> phi = pi.representation("efficientnet-lite0", layer="logits")
         >>> pi.maximize(phi, label="goose").save("goose")                    # doctest: +SKIP
     """
+    check_overrides(overrides, maximize, maximization_settings_for)
     check_seeds(seed, restarts)
     if layout not in LAYOUTS:
         raise UsageError(f"there is no layout {layout!r}; there are {' and '.join(LAYOUTS)}.")
@@ -142,18 +143,19 @@ def again(
         KeyError, TypeError, ValueError: if the record is damaged.
     """
     terms, M = record["objective"]["terms"], float(record["M"])
+    source = str(record.get("M_source", "photos"))
     objective = from_dict(terms) if weights is None else Direction(weights)
     shape = code_shape(representation)
     grid = record.get("canvas")
     if grid is not None:
         channels = [Channel(index) for index in grid["channels"]]
         goals = [
-            Goal(each, each.weights(shape), float(m))
+            Goal(each, each.weights(shape), float(m), source)
             for each, m in zip(channels, grid["M"], strict=True)
         ]
         found = Job(representation, settings, seed, 1, callbacks).on_one_canvas(goals)
         return found[channels.index(objective)]  # type: ignore[arg-type]
-    goal = Goal(objective, objective.weights(shape), M)
+    goal = Goal(objective, objective.weights(shape), M, source)
     if not settings.diversity:
         return Job(representation, settings, seed, 1, callbacks).in_batches([goal])[0]
     # Restarts that push each other apart can't be had one by one.

@@ -22,12 +22,14 @@ class Goal:
         objective: what was asked for.
         weights: Φ₀ of Eq. 4, of the code's shape without the batch.
         M: see `Maxima.bound`.
+        M_source: where M is from: `photos`, `estimate`, or `median` of the channels.
         warnings: what a user should know of it.
     """
 
     objective: Objective
     weights: Tensor
     M: float
+    M_source: str
     warnings: tuple[str, ...] = ()
 
     @staticmethod
@@ -41,15 +43,16 @@ class Goal:
                 f"these maxima are of {counted(len(maxima.largest), 'channel')}, "
                 f"{representation.name} has {shape[0]}: measure them for this layer."
             )
-        M, warnings = maxima.bound(weights), []
+        M, source, warnings = maxima.bound(weights), maxima.source, []
         if maxima.source != "photos":
             warnings.append(
                 f"M is an estimate over {images_of(maxima)}; measure it with preimage stats"
             )
         if M < 0:
+            source = "median"
             M = max(1e-6, float(np.median(np.abs(maxima.largest))))
             warnings.append("on no photo is it above 0; the median of all channels stands for M")
-        return Goal(objective, weights, M, tuple(warnings))
+        return Goal(objective, weights, M, source, tuple(warnings))
 
 
 def goals_of(

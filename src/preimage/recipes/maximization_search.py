@@ -117,6 +117,7 @@ class Job:
                 "objective": {"words": str(goal.objective), "terms": terms},
                 "restarts": self.restarts,
                 "M": goal.M,
+                "M_source": goal.M_source,
                 "activation": activation,
                 "ratio": activation / goal.M,
                 **more,

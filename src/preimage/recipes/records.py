@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
@@ -27,6 +28,14 @@ Observer = Callable[[Snapshot], None]
 Record = Mapping[str, Any]
 
 
+M_WORDS = {
+    "photos": "photos' largest",
+    "estimate": "estimated max",
+    "median": "channels' median",
+}
+"""What M of a maximization is, by the record's `M_source`; records without one had photos'."""
+
+
 def _inversion_headline(record: Record) -> tuple[str, str]:
     return "relative error", f"{100 * record['relative_error']:.1f} %"
 
@@ -34,7 +43,8 @@ def _inversion_headline(record: Record) -> tuple[str, str]:
 def _maximization_headline(record: Record) -> tuple[str, str]:
     ratio = record["ratio"]
     times = f"{ratio:.0f}" if ratio >= 10 else f"{ratio:.2g}"
-    return "activation", f"{record['activation']:.3g}, {times} x M"
+    whose = M_WORDS[record.get("M_source", "photos")]
+    return "activation", f"{record['activation']:.3g}, {times} x {whose}"
 
 
 def _template_headline(record: Record) -> tuple[str, str]:
@@ -97,6 +107,16 @@ def check_seeds(seed: int, restarts: int) -> None:
         raise UsageError(
             f"seeds must be below 2^63, got {seed} with {counted(restarts, 'restart')}."
         )
+
+
+def check_strength(strength: float) -> None:
+    """Refuse strengths at which nothing is exaggerated, or the opposite.
+
+    Raises:
+        UsageError: if it is no finite number above 0.
+    """
+    if not (isinstance(strength, int | float) and 0 < strength < math.inf):
+        raise UsageError(f"the strength must be a finite number above 0, got {strength!r}.")
 
 
 def origin(source: Photo | None) -> dict[str, str] | None:

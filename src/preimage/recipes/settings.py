@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
+from inspect import Parameter, signature
 from typing import Any, TypeVar
 
 from preimage.energy import BoundedRange, Prior, TotalVariation
 from preimage.energy.energy import check_fidelity
-from preimage.errors import PreimageError, UsageError
+from preimage.errors import PreimageError, UsageError, nearest
 from preimage.search.canvases import (
     BlurredCanvas,
     BoxCanvas,
@@ -209,6 +210,36 @@ class MaximizationSettings(SearchSettings):
             ("views", "random views", isinstance(self.views, RandomViews | None)),
             ("diversity", "a number of at least 0", diverse),
         )
+
+
+BY_NAME = Parameter.KEYWORD_ONLY
+INTERNAL = ("view", "is_map")
+"""What functions of settings are told by the recipes, and not by who calls these."""
+
+
+def check_overrides(
+    given: Iterable[str], recipe: Callable[..., Any], settings: Callable[..., Any]
+) -> None:
+    """Refuse overrides that a recipe's function of settings does not take.
+
+    Args:
+        given: their names.
+        recipe: whose they are; the message offers its own arguments too.
+        settings: what they are handed to.
+
+    Raises:
+        UsageError: if one is unknown; the message lists the nearest names.
+    """
+    allowed, own = (
+        [name for name, each in signature(function).parameters.items() if each.kind == BY_NAME]
+        for function in (settings, recipe)
+    )
+    allowed = [name for name in allowed if name not in INTERNAL]
+    for name in given:
+        if name not in allowed:
+            raise UsageError(
+                f"{recipe.__name__} has no setting {name!r}; {nearest(name, [*allowed, *own])}"
+            )
 
 
 NUMBERS = ("alpha", "beta", "B", "V")

@@ -14,7 +14,7 @@ from typing import Any
 
 from preimage.errors import UsageError, nearest
 from preimage.recipes.records import Observer, check_seeds
-from preimage.recipes.settings import Settings
+from preimage.recipes.settings import Settings, check_overrides
 from preimage.recipes.template_result import check_hog, template_result
 from preimage.recipes.template_search import jointly, searching, separately
 from preimage.recipes.template_subject import Subject, subject_of
@@ -127,6 +127,7 @@ def template(
         >>> import preimage as pi
         >>> pi.template("bicycle_final.mat", 2, joint=True).save("out")      # doctest: +SKIP
     """
+    check_overrides(overrides, template, template_settings)
     check_seeds(seed, 1)
     joint = part is None and preset != "paper" if joint is None else joint
     subject = subject_of(file, component, part, joint)

@@ -285,6 +285,8 @@ def style(
         image=content,
         source=photo,
         seed=seed,
+        title=f"{representation.model}\ncontent {representation.layers[0]}\n"
+        f"style {', '.join(representation.layers[1:])}",
         measured={
             "style": origin(style_image),
             "content_error": errors.pop(representation.layers[0]),
@@ -326,7 +328,7 @@ def _weights(settings: Settings, count: int) -> tuple[float, ...]:
     if len(weights) != count or not math.fsum(weights) > 0:
         raise UsageError(
             f"expected {counted(count, 'weight')}, one a layer and not all zero, got "
-            f"{list(weights)}."
+            f"{', '.join(f'{weight:g}' for weight in weights) or 'none'}."
         )
     return weights
 
@@ -372,6 +374,7 @@ def _result(
     source: Tensor,
     seed: int,
     measured: Mapping[str, object],
+    title: str = "",
 ) -> Result:
     record = make_record(
         task,
@@ -392,5 +395,6 @@ def _result(
         outcome,
         0,
         name=name_of(record["image"], task),
+        title=title,
         reference=as_picture(to_pixels(source, representation.mean)),
     )

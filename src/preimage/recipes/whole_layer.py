@@ -19,7 +19,7 @@ from preimage.recipes.maximization_search import per_search
 from preimage.recipes.records import headline
 from preimage.recipes.settings import MaximizationSettings
 from preimage.representations import Representation
-from preimage.search.result import RECORD, load_record, mosaic
+from preimage.search.result import RECORD, caption_of, load_record, mosaic, of_restart
 
 FIGURE = "figure.png"
 
@@ -114,4 +114,5 @@ def _tile(home: Path, record: dict[str, Any]) -> Tile:
     with Image.open(home / "image.png", formats=["PNG"]) as image:
         image.load()
     named = record["class"]["label"] if record["class"] else record["objective"]["words"]
-    return Tile(image, named, " ".join(headline(record)))
+    tile = Tile(image, named, caption_of(headline(record)))
+    return of_restart(tile, record) if record["restarts"] > 1 else tile

@@ -312,11 +312,14 @@ def several_layers(model: str, layers: Sequence[str]) -> SeveralLayers:
 
 
 def check_listed(model: str) -> None:
-    """Refuse torchvision's and timm's networks, and factories: their layers come one at a time.
+    """Refuse torchvision's and timm's networks, and factories: their layers come one at a time;
+    and what is no network.
 
     Raises:
         UsageError: if the model is one of those.
     """
+    if hand_crafted(model) is not None:
+        raise UsageError(f"{model} is no network and has no layers: choose a network.")
     if adapters.is_adapted(model):
         raise UsageError(
             f"{model}: several layers at once are taken from the networks that `preimage models` "
@@ -331,8 +334,6 @@ def check_layers(model: str, layers: Sequence[str]) -> list[Layer]:
         UsageError: if there is no such layer, one sees images of one size, or the network is none
             of `preimage models`.
     """
-    if hand_crafted(model) is not None:
-        raise UsageError(f"{model} has no layers: choose a network.")
     check_listed(model)
     table = {row.name: row for row in layers_of(model)}
     for layer in layers:

@@ -9,7 +9,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -89,8 +89,9 @@ class Result:
             shown = tuple(boxed(picture, self.box) for picture in shown)
         representation = self.record["representation"]
         words = (representation["model"], representation["layer"], self.record.get("method"))
-        title = self.title or " ".join(word for word in words if word)
-        caption = " ".join(self.headline)
+        # Several layers may break behind a comma.
+        title = self.title or " ".join(word.replace(",", ", ") for word in words if word)
+        caption = caption_of(self.headline)
         if (part := _part_of_code(self.record)) is not None:
             caption += f", {part}"
         if stretched:
@@ -99,7 +100,8 @@ class Result:
         if self.drawing is not None:
             tiles.insert(0, Tile(self.drawing, "code", "drawn as glyphs, one a cell"))
         for name, picture in reversed(list(self.beside.items())):
-            tiles.insert(0, Tile(picture, name, self._file_of(name)))
+            given, words_under = BESIDE.get(name, (name, ""))
+            tiles.insert(0, Tile(picture, given, words_under or self._file_of(name)))
         if self.reference is not None:
             tiles.insert(0, Tile(shown[0], "reference", self._file_of("image") or "reference"))
         return tiles
@@ -153,6 +155,27 @@ class Result:
         return buffer.getvalue()
 
 
+BESIDE = {
+    "as": ("wanted code", ""),
+    "difference-stretched": ("change", "contrast stretched"),
+}
+"""Title and caption of pictures beside, by the name of their file, where that says too little."""
+
+
+def caption_of(headline: tuple[str, str]) -> str:
+    """A headline as a caption: each of its figures on a line of its own.
+
+    >>> caption_of(("activation", "9.65, 1.2 x photos' largest"))
+    "activation 9.65\\n1.2 x photos' largest"
+    """
+    return " ".join(headline).replace(", ", "\n")
+
+
+def of_restart(tile: Tile, record: Mapping[str, Any]) -> Tile:
+    """A tile whose title says which restart it shows, for where there are several."""
+    return replace(tile, title=f"{tile.title}\nrestart {record['restart']}")
+
+
 BOX = (230, 30, 30)
 
 
@@ -190,7 +213,8 @@ def check_new_folder(folder: str | Path, overwrite: bool = False) -> None:
         )
     if path.is_dir() and any(path.iterdir()) and not overwrite:
         raise PreimageError(
-            f"{path} exists and is not empty: choose another --out, or give --overwrite."
+            f"{path} exists and is not empty: choose another --out, or give --overwrite "
+            "(in Python: overwrite=True)."
         )
     if path.is_dir() and (foreign := _foreign(path)) is not None:
         raise PreimageError(
@@ -272,7 +296,7 @@ def load_record(folder: str | Path) -> dict[str, Any]:
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise PreimageError(f"{folder} {_what_it_holds(Path(folder))}") from None
+        raise PreimageError(f"{folder}{_what_it_holds(Path(folder))}") from None
     except OSError as error:
         raise PreimageError(f"{path} can't be read as a record: {reason(error)}.") from error
     except (ValueError, RecursionError) as error:
@@ -287,12 +311,14 @@ def load_record(folder: str | Path) -> dict[str, Any]:
 
 def _what_it_holds(folder: Path) -> str:
     """What to say of a folder without a record: its subfolders may have them."""
+    if not folder.exists():
+        return ": no such folder; a result folder was expected."
     within = sorted(folder.glob(f"*/{RECORD}"))
     if not within:
-        return f"holds no {RECORD}: a result folder was expected."
+        return f" holds no {RECORD}: a result folder was expected."
     several = "several results" if len(within) > 1 else "a result in a folder of its own"
     one = folder / printable(within[0].parent.name)
-    return f"holds {several}: preimage rerun {one}"
+    return f" holds {several}: preimage rerun {one}"
 
 
 def save_all(results: Sequence[Result], folder: str | Path, overwrite: bool = False) -> Path:
@@ -315,7 +341,7 @@ def folder_names(results: Sequence[Result]) -> list[str]:
     return names
 
 
-MOSAIC_FROM, MOSAIC_COLUMNS, MOSAIC_TILE = 16, 8, 120
+MOSAIC_FROM, MOSAIC_COLUMNS, MOSAIC_TILE = 16, 8, 150
 """More pictures than this, each by itself, make a mosaic of small tiles."""
 
 
@@ -329,6 +355,7 @@ def sheet_of(results: Sequence[Result]) -> Image.Image:
     """All results in one picture, each reference and drawn code once before its pre-images."""
     tiles: list[Tile] = []
     shown: set[tuple[str, bytes]] = set()
+    restarts = len({result.record["restart"] for result in results}) > 1
     for result in results:
         *given, found = result.tiles()
         # Searches by themselves have loaded the same photo each.
@@ -337,7 +364,7 @@ def sheet_of(results: Sequence[Result]) -> Image.Image:
         if given and key not in shown:
             tiles.extend(given)
             shown.add(key)
-        tiles.append(found)
+        tiles.append(of_restart(found, result.record) if restarts else found)
     if len(tiles) > MOSAIC_FROM and len(tiles) == len(results):
         return mosaic(tiles)
     # Rows of whole groups where each image has one pre-image.

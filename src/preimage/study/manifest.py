@@ -181,8 +181,10 @@ def load_study(folder: str | Path) -> Study:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
+        there = Path(folder).exists()
         raise PreimageError(
-            f"{folder} holds no {MANIFEST}: a folder from `preimage study make` was expected."
+            f"{folder}{f' holds no {MANIFEST}:' if there else ': no such folder;'} a folder from "
+            "`preimage study make` was expected."
         ) from None
     except OSError as error:
         raise PreimageError(f"{path} can't be read as a study: {reason(error)}.") from error
