@@ -233,15 +233,19 @@ SUFFIXES = frozenset({".csv", ".html", ".json", ".npy", ".png", ".svg"})
 
 def _foreign(folder: Path) -> str | None:
     """What shows that a folder is somebody's own, in words; None if it was made here."""
-    if not any(folder.iterdir()):
-        return None
-    for path in sorted(folder.rglob("*")):
-        if not path.is_dir() and path.suffix not in SUFFIXES:
-            return f"{printable(path.relative_to(folder))}, which preimage has not written"
+    within = sorted(folder.iterdir())
     marked = any((folder / mark).is_file() for mark in MARKS)
-    if marked or next(folder.glob(f"*/{RECORD}"), None) is not None:
-        return None
-    return "no result of preimage"
+    if within and not marked and next(folder.glob(f"*/{RECORD}"), None) is None:
+        others = [path for path in within if path.is_file() and path.suffix not in SUFFIXES]
+        return _unwritten(others[0], folder) if others else "no result of preimage"
+    for path in folder.rglob("*"):
+        if not path.is_dir() and path.suffix not in SUFFIXES:
+            return _unwritten(path, folder)
+    return None
+
+
+def _unwritten(path: Path, folder: Path) -> str:
+    return f"{printable(path.relative_to(folder))}, which preimage has not written"
 
 
 @contextmanager
