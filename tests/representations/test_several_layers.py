@@ -92,7 +92,7 @@ def test_by_name() -> None:
         ("vgg16", ["relu1_1", "poool1"], "did you mean: pool1"),
         ("vgg16", ["relu1_1", "fc6"], "fc6 has no positions"),
         ("efficientnet-lite0", ["pool"], "pool has no positions"),
-        ("hog", ["x"], "hog has no layers"),
+        ("hog", ["x"], "hog is no network and has no layers"),
     ],
 )
 def test_layers_that_a_named_network_does_not_offer(model, layers, words) -> None:
