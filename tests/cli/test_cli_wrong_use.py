@@ -299,3 +299,11 @@ def test_a_mistake_of_our_own_is_not_hidden(run, photo, monkeypatch):
     monkeypatch.setattr("preimage.recipes.inversion.minimise", minimise)
     with pytest.raises(RuntimeError, match="a mistake"):
         run("invert", photo, *STEM)
+
+
+def test_a_folder_with_the_input_is_not_replaced(run, fails, photo):
+    assert run("invert", photo, *STEM[:2], "--iterations", 1, "--out", "out").code == 0
+    words = ("--out", "out", "--overwrite")
+    message = fails(1, "invert", "out/image.png", *STEM[:2], "--iterations", 1, *words)
+    assert "out holds out/image.png, which is asked about" in message
+    assert run("invert", photo, *STEM[:2], "--iterations", 1, *words).code == 0

@@ -62,7 +62,7 @@ def caricature(
         model, layer, size, input, weights=weights, cell=cell, step=step
     )
     places = output.Output(out, overwrite, as_json, movie)
-    places.check()
+    places.check(images)
     options.check_photos(images)
 
     from preimage.recipes import caricature as search

@@ -84,7 +84,7 @@ def dream(
     check_layers(model, chosen)
     asked = Octaves(octaves, scale, tile)
     places = output.Output(out, overwrite, as_json, movie)
-    places.check()
+    places.check([image])
     options.check_photos([image])
     phi = several_layers(model, chosen).to(options.chosen_device(device))
     recorders = [] if movie is None else [DreamRecorder()]

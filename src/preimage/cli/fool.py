@@ -64,7 +64,7 @@ def fool(
         model, layer, size, input, weights=weights, cell=cell, step=step
     )
     places = output.Output(out, overwrite, as_json, movie)
-    places.check()
+    places.check([image, other])
     options.check_photos([image, other])
 
     from preimage.recipes import fool as search

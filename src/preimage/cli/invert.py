@@ -121,7 +121,7 @@ def invert(
     if groups is not None and (overrides["channels"] is not None or movie is not None):
         raise UsageError("--groups goes neither with --channels nor with --movie.")
     places = output.Output(out, overwrite, as_json, movie)
-    places.check()
+    places.check([*images, *([] if code is None else [code])])
     options.check_photos(images)
 
     from preimage.recipes import invert as search

@@ -33,8 +33,11 @@ class Output:
     as_json: bool
     movie: Path | None = None
 
-    def check(self) -> None:
+    def check(self, inputs: Sequence[Path] = ()) -> None:
         """Refuse places that can't be written, before any time is spent.
+
+        Args:
+            inputs: files of the command; a folder that holds one of them is not replaced.
 
         Raises:
             PreimageError: if something is there, or a folder can't be written.
@@ -44,6 +47,11 @@ class Output:
 
         if self.out is not None:
             check_new_folder(self.out, self.overwrite)
+            for path in inputs:
+                if self.out.resolve() in path.resolve().parents and self.out.is_dir():
+                    raise PreimageError(
+                        f"{self.out} holds {path}, which is asked about: choose another --out."
+                    )
         if self.movie is not None:
             check_suffix(self.movie, ".gif", "--movie")
             check_new_file(self.movie, self.overwrite, "--movie")

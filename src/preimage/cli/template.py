@@ -77,7 +77,7 @@ def template(
     if method == "hoggle" and joint:
         raise UsageError("--method hoggle inverts every filter by itself: leave --joint out.")
     places = output.Output(out, overwrite, as_json)
-    places.check()
+    places.check([file])
     if method == "hoggle":
         result = _hoggle(file, component, part, dictionary, options.chosen_device(device))
     else:

@@ -102,7 +102,7 @@ def texture(
     chosen = layers or layers_for(model, TEXTURE_LAYERS)
     check_layers(model, chosen)
     places = output.Output(out, overwrite, as_json, movie)
-    places.check()
+    places.check([image])
     options.check_photos([image])
     phi = several_layers(model, chosen).to(options.chosen_device(device))
     recorders = places.recorders(phi.mean)
@@ -168,7 +168,7 @@ def style(
     ]
     check_layers(model, chosen)
     places = output.Output(out, overwrite, as_json, movie)
-    places.check()
+    places.check([content, style_image])
     options.check_photos([content, style_image])
     phi = several_layers(model, chosen).to(options.chosen_device(device))
     recorders = places.recorders(phi.mean)
