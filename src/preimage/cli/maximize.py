@@ -177,7 +177,7 @@ def maximize(
         model, _layer_of(model, layer, of_classes), None, input, weights=weights
     )
     places = output.Output(None if resume else out, overwrite, as_json, movie)
-    places.check()
+    places.check([path for path in (direction, photos) if path is not None])
 
     from preimage.recipes import maximize as search
     from preimage.recipes.inversion import code_shape
