@@ -70,7 +70,7 @@ def _prototype(phi: NetworkLayer) -> Settings:
 
 def _own_pooling(phi: NetworkLayer) -> Settings:
     best = pi.settings_for(phi, "best")
-    return replace(best, stages=tuple(replace(stage, pooling="max") for stage in best.stages))
+    return replace(best, softening=None)
 
 
 def _momentum(rho: float) -> Callable[[NetworkLayer], Settings]:

@@ -12,7 +12,7 @@ from preimage.energy.losses import Loss
 from preimage.energy.priors import BoundedRange, Prior, TotalVariation
 from preimage.errors import PreimageError, UsageError
 from preimage.representations.base import Representation
-from preimage.representations.pooling import derivative_of
+from preimage.representations.softening import HARD, Softness, softened
 
 
 def check_fidelity(fidelity: float) -> None:
@@ -66,10 +66,10 @@ class Energy:
         """Add the priors' gradient to `into`; their values, each `[N]`, in their order."""
         return [prior.add_gradient(image, into) for prior in self.priors]
 
-    def loss_and_gradient(self, view: Tensor, pooling: str = "max") -> tuple[Tensor, Tensor]:
+    def loss_and_gradient(self, view: Tensor, softness: Softness = HARD) -> tuple[Tensor, Tensor]:
         """ℓ of each problem, `[N]`, and C·∂ℓ/∂view; `view` is what the network sees.
 
-        `pooling` says whose derivative Φ's max pooling has (`representations.pooling`).
+        `softness` is that of Φ's derivatives (`representations.softening`).
 
         The backward pass asks for the view's gradient alone, so no weight gradient is computed
         and nothing is added to anybody's `.grad`.
@@ -78,7 +78,7 @@ class Energy:
             PreimageError: if the code does not depend on the view as far as autograd can see.
         """
         leaf = view.detach().requires_grad_()
-        with torch.enable_grad(), derivative_of(pooling):
+        with torch.enable_grad(), softened(softness):
             code = self.representation(leaf)
         value, code_gradient = self.loss.value_and_gradient(code.detach(), self.fidelity)
         (gradient,) = torch.autograd.grad(code, leaf, code_gradient, allow_unused=True)

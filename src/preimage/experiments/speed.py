@@ -114,6 +114,7 @@ def measure(
         Energy(phi, Euclidean(code), settings.priors, settings.fidelity),
         canvas=settings.canvas,
         stages=settings.stages,
+        softening=settings.softening,
         step_rule=settings.step_rule,
         view=view_for(phi),
         callbacks=[watch],

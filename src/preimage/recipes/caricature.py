@@ -198,6 +198,7 @@ def _search(
         ),
         canvas=settings.canvas,
         stages=settings.stages,
+        softening=settings.softening,
         step_rule=settings.step_rule,
         view=view,
         seeds=[seed] * len(targets),

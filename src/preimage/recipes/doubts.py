@@ -34,7 +34,7 @@ def doubts(
     with torch.no_grad():
         first, second = (phi(image).flatten(1).double() for _ in range(2))
     changed = (first - second).norm(dim=1) > SAME * first.norm(dim=1)
-    _, gradient = energy.loss_and_gradient(image, settings.stages[0].pooling)
+    _, gradient = energy.loss_and_gradient(image, settings.softness)
     idle = (gradient.flatten(1) == 0).all(1) & (energy.fidelity > 0)
     found: list[list[str]] = []
     for unstable, unmoved in zip(changed.tolist(), idle.tolist(), strict=True):

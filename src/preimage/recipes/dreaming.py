@@ -323,6 +323,7 @@ class _Dreamer:
             ),
             canvas=self.settings.canvas,
             stages=self.settings.stages,
+            softening=self.settings.softening,
             step_rule=self.settings.step_rule,
             view=(height, width),
             seeds=[self.seed + self.done],

@@ -112,6 +112,7 @@ def fool(
         Energy(representation, loss=loss, priors=(Distance(start),), fidelity=settings.fidelity),
         canvas=settings.canvas,
         stages=settings.stages,
+        softening=settings.softening,
         step_rule=settings.step_rule,
         view=view,
         seeds=[seed],

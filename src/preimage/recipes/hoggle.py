@@ -169,6 +169,7 @@ def settings_of(dictionary: Dictionary, measured: Settings) -> dict[str, Any]:
         "B_plus": None,
         "jitter": 1,
         "stages": [],
+        "softening": None,
         "iterations": 0,
         "dictionary": dictionary.to_record(),
     }

@@ -345,6 +345,7 @@ def _search(
         energy,
         canvas=settings.canvas,
         stages=settings.stages,
+        softening=settings.softening,
         step_rule=settings.step_rule,
         view=view,
         seeds=seeds,

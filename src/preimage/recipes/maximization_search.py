@@ -85,6 +85,7 @@ class Job:
             Energy(phi, loss, chosen.priors, chosen.fidelity),
             canvas=chosen.canvas,
             stages=chosen.stages,
+            softening=chosen.softening,
             step_rule=chosen.step_rule,
             view=view,
             views=views,

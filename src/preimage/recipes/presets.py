@@ -12,6 +12,7 @@ from preimage.recipes.views import View, view_for
 from preimage.representations import Representation
 from preimage.representations.catalogue import hand_crafted
 from preimage.search.canvases import PixelCanvas, PyramidCanvas, SpectralCanvas
+from preimage.search.softening import Softening
 from preimage.search.stages import Stage
 from preimage.search.step_rules import NormalizedMomentum, WindowedAdaGrad
 
@@ -58,7 +59,7 @@ class Depth:
         seen: up to this part of the input's side is seen by a component (receptive field / side).
         exponent, range: of the spectral canvas.
         rate, rho: of the step rule.
-        pooling: whose derivative max pooling has in the first stage.
+        pooling: how soft the derivative of max pooling is at first.
     """
 
     seen: float
@@ -66,21 +67,22 @@ class Depth:
     range: str
     rate: float
     rho: float
-    pooling: str
+    pooling: float
 
 
 DEPTHS: tuple[Depth, ...] = (
-    Depth(seen=0.1, exponent=1.5, range="linear", rate=0.02, rho=0.9, pooling="mean"),
-    Depth(seen=0.35, exponent=1.5, range="sigmoid", rate=0.03, rho=0.95, pooling="mean"),
-    Depth(seen=0.6, exponent=1.5, range="sigmoid", rate=0.02, rho=0.95, pooling="mean"),
-    Depth(seen=1.0, exponent=1.2, range="sigmoid", rate=0.03, rho=0.9, pooling="max"),
-    Depth(seen=math.inf, exponent=1.0, range="sigmoid", rate=0.02, rho=0.9, pooling="max"),
+    Depth(seen=0.1, exponent=1.5, range="linear", rate=0.02, rho=0.9, pooling=10),
+    Depth(seen=0.35, exponent=1.5, range="sigmoid", rate=0.04, rho=0.95, pooling=10),
+    Depth(seen=0.6, exponent=1.5, range="sigmoid", rate=0.03, rho=0.95, pooling=10),
+    Depth(seen=1.0, exponent=1.2, range="sigmoid", rate=0.03, rho=0.95, pooling=1),
+    Depth(seen=math.inf, exponent=1.0, range="sigmoid", rate=0.02, rho=0.95, pooling=1),
 )
 """Chosen by measurement (docs/solvers.md).
 
 The first layers fix the colours themselves, black and white too, which a sigmoid only approaches;
 below them it reaches strong colours in fewer steps. A steep spectrum moves the low frequencies
 fast, which suits a layer that fixes them; a deep layer leaves them open: they must not run ahead.
+Far from the image, the mean of max pooling's windows says too little about their maximum.
 """
 
 
@@ -144,12 +146,8 @@ def _best(
         alpha=alpha,
         canvas=SpectralCanvas(exponent=depth.exponent, amplitude=0.01, range=depth.range),
         step_rule=NormalizedMomentum(depth.rate, depth.rho),
-        stages=(
-            Stage(70, jitter=jitter, pooling=depth.pooling),
-            Stage(70, jitter=jitter),
-            Stage(110),
-            Stage(100, decay="cosine"),
-        ),
+        stages=(Stage(20, jitter=jitter), Stage(190), Stage(140, decay="cosine")),
+        softening=Softening(pooling=(depth.pooling, 0.03)),
     )
 
 
@@ -159,7 +157,7 @@ def _quick(
     settings = _best(representation, view, fidelity, jitter, alpha).scaled_to(100)
     # So few iterations have no time for a long momentum.
     assert isinstance(settings.step_rule, NormalizedMomentum)
-    return replace(settings, preset="quick", step_rule=replace(settings.step_rule, rho=0.8))
+    return replace(settings, preset="quick", step_rule=replace(settings.step_rule, rho=0.9))
 
 
 PRESETS: tuple[Preset, ...] = (

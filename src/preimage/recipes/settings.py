@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from preimage.energy import BoundedRange, Prior, TotalVariation
 from preimage.energy.energy import check_fidelity
 from preimage.errors import PreimageError, UsageError, nearest
+from preimage.representations.softening import HARD, Softness
 from preimage.search.canvases import (
     BlurredCanvas,
     BoxCanvas,
@@ -21,6 +22,7 @@ from preimage.search.canvases import (
     SpectralCanvas,
 )
 from preimage.search.lbfgs import LBFGS
+from preimage.search.softening import Softening
 from preimage.search.stages import Stage, scale_stages, total_iterations
 from preimage.search.starts import UniformNoise
 from preimage.search.step_rules import (
@@ -50,6 +52,7 @@ KINDS: dict[str, type] = {
         Momentum,
         LBFGS,
         Stage,
+        Softening,
         RandomViews,
         BoundedRange,
         TotalVariation,
@@ -70,6 +73,7 @@ class SearchSettings:
         preset: name of the preset these settings began as.
         fidelity: C of Eq. 1.
         canvas, step_rule, stages: the search.
+        softening: of Φ's derivatives, or None.
 
     Raises:
         UsageError: if C is out of range, or a part is not what it should be.
@@ -80,6 +84,7 @@ class SearchSettings:
     canvas: Canvas
     step_rule: StepRule
     stages: tuple[Stage, ...]
+    softening: Softening | None = None
 
     def __post_init__(self) -> None:
         for name, wanted, good in self._checks():
@@ -96,6 +101,7 @@ class SearchSettings:
             ("canvas", "a canvas", isinstance(self.canvas, Canvas)),
             ("step_rule", "a step rule", isinstance(self.step_rule, StepRule)),
             ("stages", "one or more stages", staged and bool(self.stages)),
+            ("softening", "a softening", isinstance(self.softening, Softening | None)),
         )
 
     @property
@@ -107,6 +113,11 @@ class SearchSettings:
     def jitter(self) -> int:
         """T of Eq. 7 of the stage with the most; the canvas is T − 1 larger than the view."""
         return max(stage.jitter for stage in self.stages)
+
+    @property
+    def softness(self) -> Softness:
+        """Of Φ's derivatives at the first iteration."""
+        return HARD if self.softening is None else self.softening.at(0.0)
 
     @property
     def B_plus(self) -> float | None:

@@ -56,6 +56,7 @@ def searching(settings: Settings, callbacks: Sequence[Observer]) -> Finder:
             energy,
             canvas=settings.canvas,
             stages=settings.stages,
+            softening=settings.softening,
             step_rule=settings.step_rule,
             view=view,
             seeds=seeds,

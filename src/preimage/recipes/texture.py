@@ -346,6 +346,7 @@ def _minimise(
         Energy(representation, loss=loss, priors=settings.priors, fidelity=settings.fidelity),
         canvas=settings.canvas,
         stages=settings.stages,
+        softening=settings.softening,
         step_rule=settings.step_rule,
         seeds=[seed],
         view=view,

@@ -12,6 +12,7 @@ from preimage.search.canvases import (
 from preimage.search.lbfgs import LBFGS
 from preimage.search.minimise import Outcome, Snapshot, minimise
 from preimage.search.result import Result
+from preimage.search.softening import Softening
 from preimage.search.stages import Stage
 from preimage.search.starts import UniformNoise
 from preimage.search.step_rules import (
@@ -40,6 +41,7 @@ __all__ = [
     "RandomViews",
     "Result",
     "Snapshot",
+    "Softening",
     "SpectralCanvas",
     "Stage",
     "StepRule",

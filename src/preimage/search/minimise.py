@@ -12,8 +12,10 @@ from torch import Tensor
 
 from preimage.energy import Energy
 from preimage.errors import PreimageError, UsageError
+from preimage.representations.softening import HARD, Softness
 from preimage.search.canvases import Canvas
 from preimage.search.jitter import Views
+from preimage.search.softening import Softening
 from preimage.search.stages import Stage, total_iterations
 from preimage.search.starts import seeded
 from preimage.search.step_rules import StepRule
@@ -64,6 +66,7 @@ def minimise(
     canvas: Canvas,
     stages: Sequence[Stage],
     step_rule: StepRule,
+    softening: Softening | None = None,
     seeds: Sequence[int] = (0,),
     view: int | tuple[int, int] | None = None,
     views: RandomViews | None = None,
@@ -81,6 +84,7 @@ def minimise(
         canvas: the parameterization that is searched.
         stages: stretches of iterations, run in order.
         step_rule: how the parameters follow the gradient.
+        softening: of Φ's derivatives; by default they are its own.
         seeds: one whole number per problem.
         view: side (or height and width) of what the representation sees; by default its own
             input size.
@@ -98,7 +102,7 @@ def minimise(
         >>> outcome = minimise(energy, canvas=PixelCanvas(), stages=[Stage(300)],
         ...                    step_rule=Adam(2.0))                          # doctest: +SKIP
     """
-    loop = _Loop(energy, canvas, stages, step_rule, seeds, view, views, start)
+    loop = _Loop(energy, canvas, stages, step_rule, softening, seeds, view, views, start)
     began = time.perf_counter()
     for stage in stages:
         loop.run(stage, callbacks)
@@ -114,6 +118,7 @@ class _Loop:
         canvas: Canvas,
         stages: Sequence[Stage],
         step_rule: StepRule,
+        softening: Softening | None,
         seeds: Sequence[int],
         view: int | tuple[int, int] | None,
         random_views: RandomViews | None,
@@ -134,6 +139,7 @@ class _Loop:
             )
         device = energy.loss.target.device
         self.energy, self.canvas, self.step_rule = energy, canvas, step_rule
+        self.softening = softening
         self.shape = (phi.channels, height + margin, width + margin)
         self.mean = phi.mean
         self.views = Views(self.shape[1:], (height, width))
@@ -155,7 +161,7 @@ class _Loop:
         self.step_rule.begin_stage(self.state)
         for i, places in enumerate(self.views.places(stage, self.jitter)):
             image = self.canvas.render(self.parameters, self.shape, self.mean)
-            terms, gradient = self._evaluate(image, places, stage.pooling)
+            terms, gradient = self._evaluate(image, places)
             self.trace[self.iteration] = terms
             self.iteration += 1
             for callback in callbacks:
@@ -167,19 +173,20 @@ class _Loop:
             self.canvas.constrain_(self.parameters)
         self._check_finite()
 
-    def _evaluate(
-        self, image: Tensor, places: list[list[int]], pooling: str
-    ) -> tuple[Tensor, Tensor]:
+    def _evaluate(self, image: Tensor, places: list[list[int]]) -> tuple[Tensor, Tensor]:
         """Terms at this image, `[N, terms]`, and the gradient with respect to it."""
-        loss, view_gradient = self._look(self.views.crop(image, places), pooling)
+        loss, view_gradient = self._look(self.views.crop(image, places))
         gradient = self.views.paste(view_gradient, places, self.shape)
         return self.energy.stack(loss, self.energy.add_gradient(image, gradient)), gradient
 
-    def _look(self, view: Tensor, pooling: str) -> tuple[Tensor, Tensor]:
+    def _softness(self) -> Softness:
+        return HARD if self.softening is None else self.softening.at(self.iteration / self.total)
+
+    def _look(self, view: Tensor) -> tuple[Tensor, Tensor]:
         """ℓ of each problem and C·∂ℓ/∂view, averaged over random views where there are any."""
         if self.random_views is None:
-            return self.energy.loss_and_gradient(view, pooling)
-        look = partial(self.energy.loss_and_gradient, pooling=pooling)
+            return self.energy.loss_and_gradient(view, self._softness())
+        look = partial(self.energy.loss_and_gradient, softness=self._softness())
         return self.random_views.mean(look, view, self.chances)
 
     def _check_finite(self) -> None:

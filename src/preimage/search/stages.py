@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from preimage.errors import UsageError
-from preimage.representations.pooling import check_pooling
 
 DECAYS = ("none", "cosine")
 
@@ -21,9 +20,6 @@ class Stage:
         jitter: T of Eq. 7: every iteration shifts the view by 0..T-1 pixels; 1 is none.
         rate: factor on the step rule's own rate.
         decay: `none` keeps the rate, `cosine` lowers it to zero over the stage.
-        pooling: whose derivative Φ's max pooling has: `max`, its own, or that of the `mean` (see
-            `representations.pooling`), which keeps a first stage from growing whatever happens to
-            be the largest.
 
     Raises:
         UsageError: if a value is out of range.
@@ -33,7 +29,6 @@ class Stage:
     jitter: int = 1
     rate: float = 1.0
     decay: str = "none"
-    pooling: str = "max"
 
     def __post_init__(self) -> None:
         if self.iterations < 1:
@@ -44,7 +39,6 @@ class Stage:
             raise UsageError(f"a stage's rate must be a positive number, got {self.rate:g}.")
         if self.decay not in DECAYS:
             raise UsageError(f"decay must be one of {', '.join(DECAYS)}, got {self.decay!r}.")
-        check_pooling(self.pooling)
 
     def rate_at(self, iteration: int) -> float:
         """Factor on the step rule's rate at an iteration of this stage, counted from 0."""

@@ -1,0 +1,282 @@
+"""Softened derivatives for the kinks of networks: ReLU and max pooling.
+
+A ReLU lets a gradient through or not, and max pooling sends all of a cell's gradient to the pixel
+that is largest now: such a derivative knows nothing of what lies a small step away, and a search
+that trusts it is told to grow whatever happens to win. Here the derivative is that of the
+neighbourhood: what a ReLU lets through on the average over a range of inputs, and for every pixel
+of a window a share of the gradient, larger the nearer it is to the maximum. As with the hard bins
+of HOG, only the derivative changes: codes, errors and energies are those of the network as it is.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
+
+from preimage.errors import UsageError
+
+Sides = int | tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Softness:
+    """How wide a neighbourhood derivatives speak of; 0 is the derivative itself.
+
+    Both are in units of a layer's own activations, so that one number suits all layers: of the root
+    mean square, per problem, of what a ReLU is given and of what a max pooling gives.
+
+    Attributes:
+        relu: s; ∂y/∂z is the mean of ReLU's derivative over z ± s·rms(z).
+        pooling: s; ∂y/∂x is softmax(x / (s·rms(y))) over a window. From about 10 on, it is the
+            derivative of the mean.
+
+    Raises:
+        UsageError: if a value is negative or not a number.
+    """
+
+    relu: float = 0.0
+    pooling: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, value in (("relu", self.relu), ("pooling", self.pooling)):
+            if not (math.isfinite(value) and value >= 0):
+                raise UsageError(
+                    f"the softness of {name} must be a number of at least 0, got {value:g}."
+                )
+
+
+HARD = Softness()
+"""Every derivative as it is."""
+
+
+def softened(softness: Softness) -> AbstractContextManager[Any]:
+    """Within this, ReLU, ReLU6 and max pooling over images have softened derivatives.
+
+    What is computed forward stays the same to the last bit. Windows with gaps (dilation), adaptive
+    pooling, pooling that is asked for its indices, and networks that were scripted or traced by
+    `torch.jit` keep their own derivative, and so does every other function.
+
+    Source: straight-through estimators (Bengio et al. 2013) and graduated non-convexity (Blake &
+    Zisserman 1987); measured in docs/solvers.md.
+
+    Example:
+        >>> x = torch.tensor([[-1.0, 1.0]], requires_grad=True)
+        >>> with softened(Softness(relu=2.0)):
+        ...     y = torch.nn.functional.relu(x)
+        >>> y.tolist(), torch.autograd.grad(y.sum(), x)[0].tolist()
+        ([[0.0, 1.0]], [[0.25, 0.75]])
+    """
+    return nullcontext() if softness == HARD else _Softened(softness)
+
+
+class _Softened(TorchFunctionMode):
+    """While this is entered, the functions of `SOFT` have softened derivatives."""
+
+    def __init__(self, softness: Softness) -> None:
+        super().__init__()
+        self.softness = softness
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        soft = SOFT.get(func)
+        if soft is None:
+            return func(*args, **kwargs)
+        return soft(func, self.softness, *args, **kwargs)
+
+
+def _searched(input: Tensor) -> bool:
+    """Whether a gradient will come back through this."""
+    return input.requires_grad and torch.is_grad_enabled() and input.is_floating_point()
+
+
+def _size(activations: Tensor) -> Tensor:
+    """Root mean square of every problem's activations, `[N, 1, ...]`."""
+    # One reduction for each, as for one alone: a batch must not change the order of a sum.
+    wide = torch.promote_types(activations.dtype, torch.float32)
+    norms = torch.stack([torch.linalg.vector_norm(one, dtype=wide) for one in activations])
+    size: Tensor = (norms / activations[0].numel() ** 0.5).to(activations.dtype)
+    return size.view(-1, *[1] * (activations.dim() - 1))
+
+
+def _width(softness: float, activations: Tensor) -> Tensor:
+    """Softness in the units of every problem's activations; above zero where they are all zero."""
+    return (softness * _size(activations)).clamp_(min=torch.finfo(activations.dtype).tiny ** 0.5)
+
+
+class _Clipped(torch.autograd.Function):
+    """y = clip(z, 0, top); ∂y/∂z its mean over z ± width."""
+
+    @staticmethod
+    def forward(ctx: Any, z: Tensor, softness: float, top: float, inplace: bool) -> Tensor:
+        # 3/width·z, on which `hardsigmoid` is the part of z ± width that lies above zero.
+        steepness = 3 / _width(softness, z)
+        passed = functional.hardsigmoid(z * steepness, inplace=True)
+        if top < math.inf:
+            passed += functional.hardsigmoid((top - z) * steepness, inplace=True) - 1
+        ctx.save_for_backward(passed)
+        if inplace:
+            ctx.mark_dirty(z)
+            return z.clamp_(0, top)
+        return z.clamp(0, top)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        (passed,) = ctx.saved_tensors
+        return gradients[0] * passed, None, None, None
+
+
+def _relu(own: Any, softness: Softness, input: Tensor, inplace: bool = False) -> Any:
+    if softness.relu == 0 or not _searched(input):
+        return own(input, inplace=inplace) if inplace else own(input)
+    return _Clipped.apply(input, softness.relu, math.inf, inplace)  # type: ignore[no-untyped-call]
+
+
+def _relu_(own: Any, softness: Softness, input: Tensor) -> Any:
+    if softness.relu == 0 or not _searched(input):
+        return own(input)
+    return _Clipped.apply(input, softness.relu, math.inf, True)  # type: ignore[no-untyped-call]
+
+
+def _relu6(own: Any, softness: Softness, input: Tensor, inplace: bool = False) -> Any:
+    if softness.relu == 0 or not _searched(input):
+        return own(input, inplace)
+    return _Clipped.apply(input, softness.relu, 6.0, inplace)  # type: ignore[no-untyped-call]
+
+
+def _hardtanh(
+    own: Any,
+    softness: Softness,
+    input: Tensor,
+    min_val: float = -1.0,
+    max_val: float = 1.0,
+    inplace: bool = False,
+) -> Any:
+    """ReLU6 is written as this; with another lower bound it is not a ReLU."""
+    if softness.relu == 0 or min_val != 0 or not _searched(input):
+        return own(input, min_val, max_val, inplace)
+    return _Clipped.apply(input, softness.relu, max_val, inplace)  # type: ignore[no-untyped-call]
+
+
+class _MaxPool(torch.autograd.Function):
+    """y = max over windows; ∂y/∂x = softmax((x − y)/τ), τ = softness·rms(y).
+
+    What a window reaches beyond the image has no share, and neither has what a network itself
+    padded with minus infinity.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        image: Tensor,
+        softness: float,
+        kernel: Sides,
+        stride: Sides,
+        padding: Sides,
+        ceil_mode: bool,
+    ) -> Tensor:
+        pooled = torch.max_pool2d(image, kernel, stride, padding, 1, ceil_mode)
+        ctx.save_for_backward(image, pooled)
+        ctx.softness, ctx.windows = softness, (_pair(kernel), _pair(stride), _pair(padding))
+        return pooled
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        image, pooled = ctx.saved_tensors
+        # A window with nothing inside has no maximum; no pixel gets anything from it.
+        highest = pooled.masked_fill(pooled == -torch.inf, 0)
+        sharpness = 1 / _width(ctx.softness, highest)
+        whole, places, inside = _windows(image, pooled.shape[-2:], *ctx.windows)
+        shares = [(whole[place] - highest).mul_(sharpness).exp_() for place in places]
+        total = torch.zeros_like(pooled)
+        for share in shares:
+            total += share
+        # The maximum's own share is exp(0) = 1: less is an empty window.
+        each = gradients[0] / total.clamp_(min=1)
+        spread = torch.zeros_like(whole)
+        for place, share in zip(places, shares, strict=True):
+            spread[place] += share.mul_(each)
+        return spread[inside], None, None, None, None, None
+
+
+Place = tuple[Any, ...]
+
+
+def _windows(
+    image: Tensor,
+    cells: tuple[int, int],
+    kernel: list[int],
+    stride: list[int],
+    padding: list[int],
+) -> tuple[Tensor, list[Place], Place]:
+    """The image in all that its windows reach, where their pixels lie in it, and where it lies.
+
+    There is one place for each pixel of the kernel, with one value for each cell.
+    """
+    sides, beyond = image.shape[-2:], []
+    for side, cell, k, step, pad in zip(sides, cells, kernel, stride, padding, strict=True):
+        beyond.append((pad, max((cell - 1) * step + k - side - pad, 0)))
+    (top, bottom), (left, right) = beyond
+    whole = functional.pad(image, (left, right, top, bottom), value=-torch.inf)
+    places = [
+        (
+            ...,
+            slice(i, i + (cells[0] - 1) * stride[0] + 1, stride[0]),
+            slice(j, j + (cells[1] - 1) * stride[1] + 1, stride[1]),
+        )
+        for i, j in product(range(kernel[0]), range(kernel[1]))
+    ]
+    return whole, places, (..., slice(top, top + sides[0]), slice(left, left + sides[1]))
+
+
+def _pair(sides: Sides) -> list[int]:
+    return [sides, sides] if isinstance(sides, int) else [sides[0], sides[-1]]
+
+
+_own_max_pool2d: Any = functional.max_pool2d
+"""`torch.max_pool2d` has no indices to give."""
+
+
+def _max_pool2d(
+    own: Any,
+    softness: Softness,
+    input: Tensor,
+    kernel_size: Sides,
+    stride: Sides | None = None,
+    padding: Sides = 0,
+    dilation: Sides = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:
+    step = stride or kernel_size
+    plain = input.dim() == 4 and _pair(dilation) == [1, 1] and not return_indices
+    if not (softness.pooling > 0 and plain and _searched(input)):
+        return _own_max_pool2d(
+            input, kernel_size, step, padding, dilation, ceil_mode, return_indices=return_indices
+        )
+    windows = (kernel_size, step, padding, ceil_mode)
+    return _MaxPool.apply(input, softness.pooling, *windows)  # type: ignore[no-untyped-call]
+
+
+SOFT: dict[Any, Callable[..., Any]] = {
+    functional.relu: _relu,
+    torch.relu: _relu,
+    Tensor.relu: _relu,
+    torch.relu_: _relu_,
+    Tensor.relu_: _relu_,
+    functional.relu6: _relu6,
+    functional.hardtanh: _hardtanh,
+    functional.max_pool2d: _max_pool2d,
+    torch.max_pool2d: _max_pool2d,
+}
+"""What is replaced, and by what."""
