@@ -165,6 +165,7 @@ def search(phi: NetworkLayer, photos: list[Path], method: str, iterations: int) 
         energy,
         canvas=settings.canvas,
         stages=settings.stages,
+        softening=settings.softening,
         step_rule=settings.step_rule,
         seeds=[0] * len(photos),
         start=start_from(images, settings, phi.mean) if method.endswith(FROM_PHOTO) else None,
