@@ -53,22 +53,19 @@ def _canvas(**changes: Any) -> Callable[[NetworkLayer], Settings]:
     return settings
 
 
-def _two_stages(phi: NetworkLayer) -> tuple[pi.Stage, ...]:
-    """The prototype's stages: short jitter, then a long cosine."""
-    return (pi.Stage(60, jitter=phi.defaults.jitter), pi.Stage(290, decay="cosine"))
-
-
 def _prototype(phi: NetworkLayer) -> Settings:
+    """Adam on a plain spectrum; short jitter, then a long cosine."""
     canvas = pi.SpectralCanvas(exponent=1.25, range="sigmoid")
     return replace(
         pi.settings_for(phi, "best"),
         canvas=canvas,
         step_rule=pi.Adam(0.02),
-        stages=_two_stages(phi),
+        stages=(pi.Stage(60, jitter=phi.defaults.jitter), pi.Stage(290, decay="cosine")),
+        softening=None,
     )
 
 
-def _own_pooling(phi: NetworkLayer) -> Settings:
+def _own_derivatives(phi: NetworkLayer) -> Settings:
     best = pi.settings_for(phi, "best")
     return replace(best, softening=None)
 
@@ -95,19 +92,17 @@ def _adam(phi: NetworkLayer) -> Settings:
     return replace(pi.settings_for(phi, "best"), step_rule=pi.Adam(0.02))
 
 
-def _short_jitter(phi: NetworkLayer) -> Settings:
-    return replace(pi.settings_for(phi, "best"), stages=_two_stages(phi))
-
-
-def _no_jitter(phi: NetworkLayer) -> Settings:
+def _long_jitter(phi: NetworkLayer) -> Settings:
     jitter = phi.defaults.jitter
-    stages = (pi.Stage(1, jitter=jitter), pi.Stage(279), pi.Stage(70, decay="cosine"))
+    stages = (pi.Stage(140, jitter=jitter), pi.Stage(70), pi.Stage(140, decay="cosine"))
     return replace(pi.settings_for(phi, "best"), stages=stages)
 
 
 def _lbfgs(phi: NetworkLayer) -> Settings:
     stages = (pi.Stage(1, jitter=phi.defaults.jitter), pi.Stage(349))
-    return replace(pi.settings_for(phi, "best"), step_rule=pi.LBFGS(first_step=2.0), stages=stages)
+    # Its line search would take a softened derivative for the energy's own.
+    best = replace(pi.settings_for(phi, "best"), softening=None)
+    return replace(best, step_rule=pi.LBFGS(first_step=2.0), stages=stages)
 
 
 def _small_start_pixels(phi: NetworkLayer) -> Settings:
@@ -130,7 +125,7 @@ METHODS: dict[str, Callable[[NetworkLayer], Settings]] = {
     "quick": _preset("quick"),
     "best with Adam": _adam,
     "best with L-BFGS": _lbfgs,
-    "best, max pooling's own derivative": _own_pooling,
+    "best, own derivatives": _own_derivatives,
     "best, rho = 0.9": _momentum(0.9),
     "best on a pyramid": _pyramid,
     "best, p = 1": _canvas(exponent=1.0),
@@ -139,8 +134,7 @@ METHODS: dict[str, Callable[[NetworkLayer], Settings]] = {
     "best, linear range": _canvas(range="linear"),
     "best, sigmoid range": _canvas(range="sigmoid"),
     "best, large start": _canvas(amplitude=0.1),
-    "best, short jitter": _short_jitter,
-    "best, no jitter": _no_jitter,
+    "best, jitter for 140": _long_jitter,
 }
 """Every idea that was compared; `best` is the preset."""
 
