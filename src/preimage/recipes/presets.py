@@ -74,7 +74,8 @@ DEPTHS: tuple[Depth, ...] = (
     Depth(seen=0.1, exponent=1.5, range="linear", rate=0.02, rho=0.9, pooling=10),
     Depth(seen=0.35, exponent=1.5, range="sigmoid", rate=0.04, rho=0.95, pooling=10),
     Depth(seen=0.6, exponent=1.5, range="sigmoid", rate=0.03, rho=0.95, pooling=10),
-    Depth(seen=1.0, exponent=1.2, range="sigmoid", rate=0.03, rho=0.95, pooling=1),
+    Depth(seen=0.8, exponent=1.2, range="sigmoid", rate=0.03, rho=0.95, pooling=1),
+    Depth(seen=1.0, exponent=1.2, range="sigmoid", rate=0.03, rho=0.95, pooling=0.03),
     Depth(seen=math.inf, exponent=1.0, range="sigmoid", rate=0.02, rho=0.95, pooling=1),
 )
 """Chosen by measurement (docs/solvers.md).
@@ -82,7 +83,8 @@ DEPTHS: tuple[Depth, ...] = (
 The first layers fix the colours themselves, black and white too, which a sigmoid only approaches;
 below them it reaches strong colours in fewer steps. A steep spectrum moves the low frequencies
 fast, which suits a layer that fixes them; a deep layer leaves them open: they must not run ahead.
-Far from the image, the mean of max pooling's windows says too little about their maximum.
+Far from the image, the mean of max pooling's windows says too little about their maximum, and the
+last pooling (AlexNet's pool5) had better keep its own derivative.
 """
 
 
