@@ -49,6 +49,12 @@ def test_list(run):
     assert table2["quick_leaves_out"] == "8 photos in place of 100"
 
 
+def test_list_of_one_experiment_and_of_none(run, fails):
+    listed = run("reproduce", "table2", "--list", "--json").json["experiments"]
+    assert [entry["name"] for entry in listed] == ["table2"]
+    assert "table2" in fails(2, "reproduce", "tabel2", "--list")
+
+
 def test_a_table_on_screen(run, words):
     answer = run(*words)
     assert answer.code == 0

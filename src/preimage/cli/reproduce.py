@@ -30,7 +30,12 @@ def out_folder(command: options.Command) -> options.Command:
 
 @click.command(cls=running.Heavy, short_help="Repeat an experiment of the paper.")
 @click.argument("name", metavar="[NAME]", required=False)
-@click.option("--list", "listed", is_flag=True, help="Show the experiments and how long they take.")
+@click.option(
+    "--list",
+    "listed",
+    is_flag=True,
+    help="Show the experiments, or the one named, and how long they take.",
+)
 @click.option("--photos", metavar="DIR", type=values.FILE, help="Folder of photos to test on.")
 @options.whole("--count", "N", "How many photos, the first by name. Default: as --scale says.")
 @click.option(
@@ -91,16 +96,16 @@ def reproduce(
       preimage reproduce table2 --photos photos --count 100
     """
     from preimage.experiments.catalogue import EXPERIMENTS
+    from preimage.experiments.reproduce import find_experiment
 
     if listed:
-        _print_list(EXPERIMENTS, as_json)
+        _print_list(EXPERIMENTS if name is None else (find_experiment(name),), as_json)
         return
     if name is None:
         names = ", ".join(experiment.name for experiment in EXPERIMENTS)
         raise UsageError(f"expected the name of an experiment: {names}; or --list.")
 
     from preimage.experiments.experiment import Request
-    from preimage.experiments.reproduce import find_experiment
 
     experiment = find_experiment(name)
     request = Request(

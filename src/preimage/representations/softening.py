@@ -14,6 +14,7 @@ import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -136,22 +137,27 @@ class _Clipped(torch.autograd.Function):
         return gradients[0] * passed, None, None, None
 
 
-def _relu(own: Any, softness: Softness, input: Tensor, inplace: bool = False) -> Any:
+def _clipped(
+    softness: Softness, input: Tensor, top: float, inplace: bool, own: Callable[[], Any]
+) -> Any:
+    """clip(input, 0, top) with a softened derivative; as it is, `own()`, where none is wanted."""
     if softness.relu == 0 or not _searched(input):
-        return own(input, inplace=inplace) if inplace else own(input)
-    return _Clipped.apply(input, softness.relu, math.inf, inplace)  # type: ignore[no-untyped-call]
+        return own()
+    return _Clipped.apply(input, softness.relu, top, inplace)  # type: ignore[no-untyped-call]
+
+
+def _relu(own: Any, softness: Softness, input: Tensor, inplace: bool = False) -> Any:
+    # `torch.relu` knows no `inplace`.
+    hard = partial(own, input, inplace=True) if inplace else partial(own, input)
+    return _clipped(softness, input, math.inf, inplace, hard)
 
 
 def _relu_(own: Any, softness: Softness, input: Tensor) -> Any:
-    if softness.relu == 0 or not _searched(input):
-        return own(input)
-    return _Clipped.apply(input, softness.relu, math.inf, True)  # type: ignore[no-untyped-call]
+    return _clipped(softness, input, math.inf, True, partial(own, input))
 
 
 def _relu6(own: Any, softness: Softness, input: Tensor, inplace: bool = False) -> Any:
-    if softness.relu == 0 or not _searched(input):
-        return own(input, inplace)
-    return _Clipped.apply(input, softness.relu, 6.0, inplace)  # type: ignore[no-untyped-call]
+    return _clipped(softness, input, 6.0, inplace, partial(own, input, inplace))
 
 
 def _hardtanh(
@@ -163,9 +169,10 @@ def _hardtanh(
     inplace: bool = False,
 ) -> Any:
     """ReLU6 is written as this; with another lower bound it is not a ReLU."""
-    if softness.relu == 0 or min_val != 0 or not _searched(input):
-        return own(input, min_val, max_val, inplace)
-    return _Clipped.apply(input, softness.relu, max_val, inplace)  # type: ignore[no-untyped-call]
+    hard = partial(own, input, min_val, max_val, inplace)
+    if min_val != 0:
+        return hard()
+    return _clipped(softness, input, max_val, inplace, hard)
 
 
 class _MaxPool(torch.autograd.Function):
