@@ -73,7 +73,8 @@ class Depth:
 DEPTHS: tuple[Depth, ...] = (
     Depth(seen=0.1, exponent=1.5, range="linear", rate=0.02, rho=0.9, pooling=10),
     Depth(seen=0.35, exponent=1.5, range="sigmoid", rate=0.04, rho=0.95, pooling=10),
-    Depth(seen=0.6, exponent=1.5, range="sigmoid", rate=0.03, rho=0.95, pooling=10),
+    Depth(seen=0.5, exponent=1.5, range="sigmoid", rate=0.03, rho=0.95, pooling=10),
+    Depth(seen=0.65, exponent=1.35, range="sigmoid", rate=0.03, rho=0.95, pooling=10),
     Depth(seen=0.8, exponent=1.2, range="sigmoid", rate=0.03, rho=0.95, pooling=1),
     Depth(seen=1.0, exponent=1.2, range="sigmoid", rate=0.03, rho=0.95, pooling=0.03),
     Depth(seen=math.inf, exponent=1.0, range="sigmoid", rate=0.02, rho=0.95, pooling=1),
@@ -147,7 +148,7 @@ def _best(
         fidelity=fidelity,
         alpha=alpha,
         canvas=SpectralCanvas(exponent=depth.exponent, amplitude=0.01, range=depth.range),
-        step_rule=NormalizedMomentum(depth.rate, depth.rho),
+        step_rule=NormalizedMomentum(depth.rate, depth.rho, beta2=0.9),
         stages=(Stage(20, jitter=jitter), Stage(190), Stage(140, decay="cosine")),
         softening=Softening(pooling=(depth.pooling, 0.03)),
     )
@@ -157,9 +158,10 @@ def _quick(
     representation: Representation, view: View, fidelity: float, jitter: int, alpha: float
 ) -> Settings:
     settings = _best(representation, view, fidelity, jitter, alpha).scaled_to(100)
-    # So few iterations have no time for a long momentum.
+    # So few iterations have no time for long averages.
     assert isinstance(settings.step_rule, NormalizedMomentum)
-    return replace(settings, preset="quick", step_rule=replace(settings.step_rule, rho=0.9))
+    rule = replace(settings.step_rule, rho=0.85, beta2=0.8)
+    return replace(settings, preset="quick", step_rule=rule)
 
 
 PRESETS: tuple[Preset, ...] = (

@@ -14,8 +14,7 @@ import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from functools import partial
-from itertools import product
+from functools import lru_cache, partial, reduce
 from typing import Any
 
 import torch
@@ -176,7 +175,7 @@ def _hardtanh(
 
 
 class _MaxPool(torch.autograd.Function):
-    """y = max over windows; ∂y/∂x = softmax((x − y)/τ), τ = softness·rms(y).
+    """y = max over windows; ∂y/∂x = softmax(x/τ) over each window, τ = softness·rms(y).
 
     What a window reaches beyond the image has no share, and neither has what a network itself
     padded with minus infinity.
@@ -187,14 +186,18 @@ class _MaxPool(torch.autograd.Function):
         ctx: Any,
         image: Tensor,
         softness: float,
-        kernel: Sides,
-        stride: Sides,
-        padding: Sides,
+        kernel: tuple[int, int],
+        stride: tuple[int, int],
+        padding: tuple[int, int],
         ceil_mode: bool,
     ) -> Tensor:
-        pooled = torch.max_pool2d(image, kernel, stride, padding, 1, ceil_mode)
+        cells = _cells((image.shape[-2], image.shape[-1]), kernel, stride, padding, ceil_mode)
+        ctx.softness, ctx.windows = softness, (cells, kernel, stride, padding)
+        whole, rows, columns, _ = _windows(image, *ctx.windows)
+        # PyTorch's own also finds out where the maximum is, which takes ten times as long.
+        tall = reduce(torch.maximum, [whole[..., row, :] for row in rows])
+        pooled = reduce(torch.maximum, [tall[..., column] for column in columns]).contiguous()
         ctx.save_for_backward(image, pooled)
-        ctx.softness, ctx.windows = softness, (_pair(kernel), _pair(stride), _pair(padding))
         return pooled
 
     @staticmethod
@@ -203,8 +206,11 @@ class _MaxPool(torch.autograd.Function):
         # A window with nothing inside has no maximum; no pixel gets anything from it.
         highest = pooled.masked_fill(pooled == -torch.inf, 0)
         sharpness = 1 / _width(ctx.softness, highest)
-        whole, places, inside = _windows(image, pooled.shape[-2:], *ctx.windows)
-        shares = [(whole[place] - highest).mul_(sharpness).exp_() for place in places]
+        whole, rows, columns, inside = _windows(image, *ctx.windows)
+        places = [(..., row, column) for row in rows for column in columns]
+        # Not `softmax`, whose rounding depends on what else is in the batch.
+        scaled, top = whole * sharpness, highest * sharpness
+        shares = [(scaled[place] - top).exp_() for place in places]
         total = torch.zeros_like(pooled)
         for share in shares:
             total += share
@@ -216,38 +222,49 @@ class _MaxPool(torch.autograd.Function):
         return spread[inside], None, None, None, None, None
 
 
+@lru_cache(maxsize=64)
+def _cells(
+    sides: tuple[int, int],
+    kernel: tuple[int, int],
+    stride: tuple[int, int],
+    padding: tuple[int, int],
+    ceil_mode: bool,
+) -> tuple[int, int]:
+    """Height and width of what is pooled, as PyTorch counts them."""
+    nothing = torch.empty(1, 1, *sides, device="meta")
+    pooled = torch.max_pool2d(nothing, kernel, stride, padding, 1, ceil_mode)
+    return pooled.shape[-2], pooled.shape[-1]
+
+
 Place = tuple[Any, ...]
 
 
 def _windows(
     image: Tensor,
     cells: tuple[int, int],
-    kernel: list[int],
-    stride: list[int],
-    padding: list[int],
-) -> tuple[Tensor, list[Place], Place]:
+    kernel: tuple[int, int],
+    stride: tuple[int, int],
+    padding: tuple[int, int],
+) -> tuple[Tensor, list[slice], list[slice], Place]:
     """The image in all that its windows reach, where their pixels lie in it, and where it lies.
 
-    There is one place for each pixel of the kernel, with one value for each cell.
+    There is a slice of rows for each row of the kernel and one of columns for each of its columns,
+    both with one entry for each cell.
     """
     sides, beyond = image.shape[-2:], []
     for side, cell, k, step, pad in zip(sides, cells, kernel, stride, padding, strict=True):
         beyond.append((pad, max((cell - 1) * step + k - side - pad, 0)))
     (top, bottom), (left, right) = beyond
     whole = functional.pad(image, (left, right, top, bottom), value=-torch.inf)
-    places = [
-        (
-            ...,
-            slice(i, i + (cells[0] - 1) * stride[0] + 1, stride[0]),
-            slice(j, j + (cells[1] - 1) * stride[1] + 1, stride[1]),
-        )
-        for i, j in product(range(kernel[0]), range(kernel[1]))
-    ]
-    return whole, places, (..., slice(top, top + sides[0]), slice(left, left + sides[1]))
+    rows, columns = (
+        [slice(i, i + (cell - 1) * step + 1, step) for i in range(k)]
+        for cell, k, step in zip(cells, kernel, stride, strict=True)
+    )
+    return whole, rows, columns, (..., slice(top, top + sides[0]), slice(left, left + sides[1]))
 
 
-def _pair(sides: Sides) -> list[int]:
-    return [sides, sides] if isinstance(sides, int) else [sides[0], sides[-1]]
+def _pair(sides: Sides) -> tuple[int, int]:
+    return (sides, sides) if isinstance(sides, int) else (sides[0], sides[-1])
 
 
 _own_max_pool2d: Any = functional.max_pool2d
@@ -266,12 +283,13 @@ def _max_pool2d(
     return_indices: bool = False,
 ) -> Any:
     step = stride or kernel_size
-    plain = input.dim() == 4 and _pair(dilation) == [1, 1] and not return_indices
+    windows = (_pair(kernel_size), _pair(step), _pair(padding), ceil_mode)
+    several = windows[0] != (1, 1)
+    plain = several and input.dim() == 4 and _pair(dilation) == (1, 1) and not return_indices
     if not (softness.pooling > 0 and plain and _searched(input)):
         return _own_max_pool2d(
             input, kernel_size, step, padding, dilation, ceil_mode, return_indices=return_indices
         )
-    windows = (kernel_size, step, padding, ceil_mode)
     return _MaxPool.apply(input, softness.pooling, *windows)  # type: ignore[no-untyped-call]
 
 

@@ -31,7 +31,7 @@ class Softening:
         (0.5, 2.0)
     """
 
-    relu: tuple[float, float] = (1.0, 0.03)
+    relu: tuple[float, float] = (2.0, 0.03)
     pooling: tuple[float, float] = (10.0, 0.03)
     until: float = 0.9
 
