@@ -32,6 +32,7 @@ WINDOWS = (
     {"kernel_size": 2, "ceil_mode": True},
     {"kernel_size": 2, "stride": 3},
     {"kernel_size": (2, 3), "stride": (1, 2), "padding": (1, 0)},
+    {"kernel_size": (3, 1), "stride": 2},
 )
 SOFT = Softness(relu=1.0, pooling=0.5)
 MEAN = Softness(pooling=1e9)
@@ -167,12 +168,32 @@ def test_any_precision_and_memory_format(precision: torch.dtype) -> None:
     x = leaf().detach().to(precision, memory_format=torch.channels_last).requires_grad_()
     with softened(SOFT):
         soft = functional.max_pool2d(torch.relu(x), 3, 2, 1)
-    assert torch.equal(soft, functional.max_pool2d(torch.relu(x), 3, 2, 1))
+    own = functional.max_pool2d(torch.relu(x), 3, 2, 1)
+    assert torch.equal(soft, own)
+    assert soft.stride() == own.stride()
     y = x.detach().double().contiguous().requires_grad_()
     with softened(SOFT):
         exact = functional.max_pool2d(torch.relu(y), 3, 2, 1)
     got, expected = derivative(soft, x).double(), derivative(exact, y)
     assert float((got - expected).norm() / expected.norm()) < 0.02
+
+
+def test_a_window_of_one_pixel_has_its_own_derivative() -> None:
+    x = leaf()
+    with softened(SOFT):
+        y = functional.max_pool2d(x, 1, 2)
+    assert torch.equal(derivative(y, x), derivative(functional.max_pool2d(x, 1, 2), x))
+
+
+def test_what_is_not_a_number_stays_so_and_reaches_its_windows_alone() -> None:
+    x = leaf().detach()
+    x[0, 0, 3, 4] = torch.nan
+    x.requires_grad_()
+    with softened(SOFT):
+        soft = functional.max_pool2d(x, 3, 2)
+    own = functional.max_pool2d(x, 3, 2)
+    torch.testing.assert_close(soft, own, rtol=0, atol=0, equal_nan=True)
+    assert int(soft.isnan().sum()) > 0
 
 
 def test_activations_that_are_all_zero_have_a_finite_derivative() -> None:

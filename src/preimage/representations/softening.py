@@ -196,7 +196,8 @@ class _MaxPool(torch.autograd.Function):
         whole, rows, columns, _ = _windows(image, *ctx.windows)
         # PyTorch's own also finds out where the maximum is, which takes ten times as long.
         tall = reduce(torch.maximum, [whole[..., row, :] for row in rows])
-        pooled = reduce(torch.maximum, [tall[..., column] for column in columns]).contiguous()
+        # Dense, and in the image's memory format.
+        pooled = reduce(torch.maximum, [tall[..., column] for column in columns]).clone()
         ctx.save_for_backward(image, pooled)
         return pooled
 
