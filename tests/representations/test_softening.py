@@ -13,6 +13,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 
 import preimage as pi
 from nets import made
@@ -196,6 +197,62 @@ def test_what_is_not_a_number_stays_so_and_reaches_its_windows_alone() -> None:
     assert int(soft.isnan().sum()) > 0
 
 
+def test_what_was_pooled_may_be_changed_in_place() -> None:
+    x = leaf()
+
+    def gradient_of(change: Callable[[Tensor], Tensor]) -> Tensor:
+        with softened(SOFT):
+            return derivative(change(functional.max_pool2d(x, 2)), x)
+
+    for inplace, plain in (
+        (lambda y: y.add_(1), lambda y: y + 1),
+        (nn.ReLU(inplace=True), nn.ReLU()),
+    ):
+        assert torch.equal(gradient_of(inplace), gradient_of(plain))
+
+
+@pytest.mark.parametrize("reentrant", [False, True])
+def test_what_is_computed_again_for_the_backward_pass_keeps_its_own_derivative(
+    reentrant: bool,
+) -> None:
+    x = leaf()
+    network = nn.Sequential(nn.ReLU(), nn.MaxPool2d(3, 2), nn.ReLU())
+    with softened(SOFT):
+        y = torch.relu(checkpoint(network, x, use_reentrant=reentrant) - 1)
+        plain = torch.relu(network(x).detach() - 1)
+    assert torch.equal(y, plain)
+    own = network(x)
+    kept = own.detach().requires_grad_()
+    with softened(SOFT):
+        outer = torch.relu(kept - 1)
+    (expected,) = torch.autograd.grad(own, x, derivative(outer, kept))
+    torch.autograd.backward(y, weight_of(y))
+    assert x.grad is not None
+    assert torch.equal(x.grad, expected)
+
+
+def test_activations_without_one_entry_for_each_problem_keep_their_own_derivative() -> None:
+    x = leaf()
+    for seen in (x.reshape(6, 99), x.reshape(9, 2, 33), x.mean()):
+        with softened(SOFT, problems=2):
+            soft = torch.relu(seen)
+        (got,), (own,) = (torch.autograd.grad(y.sum(), x) for y in (soft, torch.relu(seen)))
+        assert torch.equal(got, own)
+    with softened(SOFT, problems=2):
+        assert not torch.equal(derivative(torch.relu(x), x), derivative(x.clamp(min=0), x))
+
+
+def test_odd_calls_do_what_they_do_unsoftened() -> None:
+    x = leaf()
+    with softened(SOFT):
+        assert torch.relu(x[:0]).shape == (0, 3, 9, 11)
+        assert functional.max_pool2d(x, np.int64(2)).shape == (2, 3, 4, 5)
+        with pytest.raises(RuntimeError, match="stride"):
+            functional.max_pool2d(x, 2, stride=0)
+        with pytest.raises(ValueError, match="max_val"):
+            functional.hardtanh(x, 0, -1)
+
+
 def test_activations_that_are_all_zero_have_a_finite_derivative() -> None:
     x = torch.zeros(1, 2, 4, 4, requires_grad=True)
     with softened(SOFT):
@@ -360,8 +417,13 @@ def test_softening_falls_geometrically_to_nothing() -> None:
             "got (1.0,).",
         ),
         (
+            lambda: pi.Softening(relu=2.0),  # type: ignore[arg-type]
+            "the softness of relu must be two positive numbers, its first and its last one, "
+            "got 2.0.",
+        ),
+        (
             lambda: pi.Softening(until=0.0),
-            "until must be a fraction above 0 and at most 1, got 0.",
+            "until must be a fraction above 0 and at most 1, got 0.0.",
         ),
     ],
 )

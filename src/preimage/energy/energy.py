@@ -78,7 +78,7 @@ class Energy:
             PreimageError: if the code does not depend on the view as far as autograd can see.
         """
         leaf = view.detach().requires_grad_()
-        with torch.enable_grad(), softened(softness):
+        with torch.enable_grad(), softened(softness, len(view)):
             code = self.representation(leaf)
         value, code_gradient = self.loss.value_and_gradient(code.detach(), self.fidelity)
         (gradient,) = torch.autograd.grad(code, leaf, code_gradient, allow_unused=True)

@@ -11,7 +11,7 @@ of HOG, only the derivative changes: codes, errors and energies are those of the
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import lru_cache, partial, reduce
@@ -24,7 +24,7 @@ from torch.overrides import TorchFunctionMode
 
 from preimage.errors import UsageError
 
-Sides = int | tuple[int, int]
+Sides = int | Sequence[int]
 
 
 @dataclass(frozen=True)
@@ -58,15 +58,22 @@ HARD = Softness()
 """Every derivative as it is."""
 
 
-def softened(softness: Softness) -> AbstractContextManager[Any]:
+def softened(softness: Softness, problems: int | None = None) -> AbstractContextManager[Any]:
     """Within this, ReLU, ReLU6 and max pooling over images have softened derivatives.
 
     What is computed forward stays the same to the last bit. Windows with gaps (dilation), adaptive
-    pooling, pooling that is asked for its indices, and networks that were scripted or traced by
-    `torch.jit` keep their own derivative, and so does every other function.
+    pooling, pooling that is asked for its indices, networks that were scripted or traced by
+    `torch.jit`, and parts that are computed again for the backward pass (`torch.utils.checkpoint`)
+    keep their own derivative, and so does every other function.
 
     Source: straight-through estimators (Bengio et al. 2013) and graduated non-convexity (Blake &
     Zisserman 1987); measured in docs/solvers.md.
+
+    Args:
+        softness: of ReLU and of max pooling.
+        problems: how many there are. Activations that have not one entry for each (a sequence
+            before the batch, all places as one batch) keep their own derivative, because nobody
+            can tell whose is whose. By default the first dimension is that of the problems.
 
     Example:
         >>> x = torch.tensor([[-1.0, 1.0]], requires_grad=True)
@@ -75,29 +82,41 @@ def softened(softness: Softness) -> AbstractContextManager[Any]:
         >>> y.tolist(), torch.autograd.grad(y.sum(), x)[0].tolist()
         ([[0.0, 1.0]], [[0.25, 0.75]])
     """
-    return nullcontext() if softness == HARD else _Softened(softness)
+    return nullcontext() if softness == HARD else _Softened(softness, problems)
 
 
 class _Softened(TorchFunctionMode):
     """While this is entered, the functions of `SOFT` have softened derivatives."""
 
-    def __init__(self, softness: Softness) -> None:
+    def __init__(self, softness: Softness, problems: int | None) -> None:
         super().__init__()
-        self.softness = softness
+        self.softness, self.problems = softness, problems
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         kwargs = kwargs or {}
         soft = SOFT.get(func)
-        if soft is None:
+        if soft is None or not self._concerns(args[0] if args else kwargs["input"]):
             return func(*args, **kwargs)
         return soft(func, self.softness, *args, **kwargs)
 
+    def _concerns(self, input: Tensor) -> bool:
+        """Whether a gradient will come back through this, and problems can be told apart."""
+        if not (input.requires_grad and torch.is_grad_enabled() and input.is_floating_point()):
+            return False
+        if input.dim() == 0 or input.numel() == 0 or _hooks(False) is not None:
+            return False
+        return self.problems is None or len(input) == self.problems
 
-def _searched(input: Tensor) -> bool:
-    """Whether a gradient will come back through this."""
-    return input.requires_grad and torch.is_grad_enabled() and input.is_floating_point()
+
+_hooks: Callable[[bool], Any] = getattr(
+    torch._C._autograd, "_top_saved_tensors_default_hooks", lambda ignored: None
+)
+"""What is called with every tensor that is saved for a backward pass, None where nothing is.
+
+A checkpoint computes again what it saw being saved, when softened functions are no longer in force.
+"""
 
 
 def _size(activations: Tensor) -> Tensor:
@@ -139,8 +158,8 @@ class _Clipped(torch.autograd.Function):
 def _clipped(
     softness: Softness, input: Tensor, top: float, inplace: bool, own: Callable[[], Any]
 ) -> Any:
-    """clip(input, 0, top) with a softened derivative; as it is, `own()`, where none is wanted."""
-    if softness.relu == 0 or not _searched(input):
+    """clip(input, 0, top) with a softened derivative; as it is, `own()`, where it is not soft."""
+    if softness.relu == 0:
         return own()
     return _Clipped.apply(input, softness.relu, top, inplace)  # type: ignore[no-untyped-call]
 
@@ -169,7 +188,7 @@ def _hardtanh(
 ) -> Any:
     """ReLU6 is written as this; with another lower bound it is not a ReLU."""
     hard = partial(own, input, min_val, max_val, inplace)
-    if min_val != 0:
+    if min_val != 0 or max_val <= min_val:
         return hard()
     return _clipped(softness, input, max_val, inplace, hard)
 
@@ -196,10 +215,10 @@ class _MaxPool(torch.autograd.Function):
         whole, rows, columns, _ = _windows(image, *ctx.windows)
         # PyTorch's own also finds out where the maximum is, which takes ten times as long.
         tall = reduce(torch.maximum, [whole[..., row, :] for row in rows])
-        # Dense, and in the image's memory format.
-        pooled = reduce(torch.maximum, [tall[..., column] for column in columns]).clone()
+        pooled = reduce(torch.maximum, [tall[..., column] for column in columns])
         ctx.save_for_backward(image, pooled)
-        return pooled
+        # A copy, which the network may change in place; dense, and in the image's memory format.
+        return pooled.clone()
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
@@ -265,7 +284,8 @@ def _windows(
 
 
 def _pair(sides: Sides) -> tuple[int, int]:
-    return (sides, sides) if isinstance(sides, int) else (sides[0], sides[-1])
+    both = sides if isinstance(sides, Sequence) else (sides,)
+    return int(both[0]), int(both[-1])
 
 
 _own_max_pool2d: Any = functional.max_pool2d
@@ -283,14 +303,13 @@ def _max_pool2d(
     ceil_mode: bool = False,
     return_indices: bool = False,
 ) -> Any:
-    step = stride or kernel_size
-    windows = (_pair(kernel_size), _pair(step), _pair(padding), ceil_mode)
-    several = windows[0] != (1, 1)
-    plain = several and input.dim() == 4 and _pair(dilation) == (1, 1) and not return_indices
-    if not (softness.pooling > 0 and plain and _searched(input)):
+    # `torch.max_pool2d` says () where `functional.max_pool2d` says None.
+    step = kernel_size if stride is None or stride in ((), []) else stride
+    if input.dim() != 4 or softness.pooling == 0 or return_indices or _pair(dilation) != (1, 1):
         return _own_max_pool2d(
             input, kernel_size, step, padding, dilation, ceil_mode, return_indices=return_indices
         )
+    windows = (_pair(kernel_size), _pair(step), _pair(padding), bool(ceil_mode))
     return _MaxPool.apply(input, softness.pooling, *windows)  # type: ignore[no-untyped-call]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from preimage.errors import UsageError
@@ -37,13 +38,13 @@ class Softening:
 
     def __post_init__(self) -> None:
         for name, ends in (("relu", self.relu), ("pooling", self.pooling)):
-            if len(ends) != 2 or not all(math.isfinite(end) and end > 0 for end in ends):
+            if not (isinstance(ends, Sequence) and len(ends) == 2 and all(map(_positive, ends))):
                 raise UsageError(
                     f"the softness of {name} must be two positive numbers, its first and its last "
                     f"one, got {ends!r}."
                 )
-        if not 0 < self.until <= 1:
-            raise UsageError(f"until must be a fraction above 0 and at most 1, got {self.until:g}.")
+        if not (_positive(self.until) and self.until <= 1):
+            raise UsageError(f"until must be a fraction above 0 and at most 1, got {self.until!r}.")
 
     def at(self, fraction: float) -> Softness:
         """The softness at a fraction of the search."""
@@ -54,3 +55,7 @@ class Softening:
             first * (last / first) ** part for first, last in (self.relu, self.pooling)
         )
         return Softness(relu, pooling)
+
+
+def _positive(value: object) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value) and value > 0
