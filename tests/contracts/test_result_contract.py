@@ -178,6 +178,8 @@ def test_it_shows_itself(kind: str, results: dict[str, Result]) -> None:
     assert result._repr_png_().startswith(b"\x89PNG")
     captions = " ".join(tile.caption for tile in result.tiles())
     assert f"{100 * result.relative_error:.1f} %" in captions
+    preset, iterations = result.record["settings"]["preset"], result.record["iterations"]
+    assert f"\n{preset}, {iterations} iterations" in captions
     assert ("stretched" in captions) == (kind == "stretched")
     assert len(result.tiles()) == (1 if result.reference is None else 2)
 

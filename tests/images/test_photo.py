@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFile
 
-from preimage.errors import PreimageError
+from preimage.errors import PreimageError, UsageError
 from preimage.images.photo import load_photo, save_png
 
 SAME_FOLDER = settings(
@@ -317,3 +317,8 @@ def test_other_arrays_are_not_saved(tmp_path: Path, pixels: np.ndarray) -> None:
     with pytest.raises(PreimageError, match="expected pixels as uint8"):
         save_png(pixels, tmp_path / "a.png")
     assert not list(tmp_path.iterdir())
+
+
+def test_an_array_is_refused_and_told_how_to_become_a_picture() -> None:
+    with pytest.raises(UsageError, match=r"got ndarray; PIL\.Image\.fromarray"):
+        load_photo(np.zeros((5, 5)), 4)  # type: ignore[arg-type]

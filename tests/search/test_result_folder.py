@@ -324,3 +324,17 @@ def test_the_sheet_says_which_restart_is_which(monkeypatch: pytest.MonkeyPatch) 
     sheet_of([made_result(restart=restart) for restart in range(2)])
     titles = ["reference", "toy relu2\nrestart 0", "toy relu2\nrestart 1"]
     assert [tile.title for tile in shown] == titles
+
+
+def test_an_image_and_all_its_restarts_have_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    across: list[int] = []
+
+    def spy(tiles: list[Tile], columns: int) -> Image.Image:
+        across.append(columns)
+        return Image.new("RGB", (1, 1))
+
+    monkeypatch.setattr(result_room, "contact_sheet", spy)
+    images = [{"path": f"{i}.png", "sha256": str(i) * 64} for i in range(2)]
+    for restarts in (1, 2, 5, 6):
+        sheet_of([made_result(image=i, restart=r) for i in images for r in range(restarts)])
+    assert across == [4, 3, 6, 4]

@@ -13,7 +13,7 @@ import warnings
 import numpy as np
 from PIL import Image, ImageChops, ImageOps, UnidentifiedImageError
 
-from preimage.errors import PreimageError, one_line
+from preimage.errors import PreimageError, UsageError, one_line
 from preimage.files import reason, replacing, sha256_of_file
 
 __all__ = ["MAX_PIXELS", "load_photo", "save_png", "sha256_of_file"]
@@ -43,6 +43,7 @@ def load_photo(
         Mode "RGB" or "L", ``size`` x ``size`` where a size is given.
 
     Raises:
+        UsageError: neither a path nor a picture.
         PreimageError: the file is missing, a folder, no image, damaged or cut short, larger
             than 100 megapixels by its header, less than 2 pixels wide or high, or has numbers
             other than 8 or 16 bits.
@@ -58,6 +59,11 @@ def load_photo(
         raise PreimageError(f"expected 1 or 3 channels, got {channels}")
     if size is not None and size < 1:
         raise PreimageError(f"expected a size of at least 1 pixel, got {size}")
+    if not isinstance(path, str | os.PathLike | Image.Image):
+        raise UsageError(
+            f"expected a photo as a path or a PIL image, got {type(path).__name__}; "
+            "PIL.Image.fromarray makes a picture of an array."
+        )
     if isinstance(path, Image.Image):
         image, path = _upright(path), "the image"
     else:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
-from preimage.errors import PreimageError, one_line
+from preimage.errors import PreimageError, counted, one_line
 from preimage.files import obstacle, printable, reason, safe_name, umask
 from preimage.images import Tile, contact_sheet
 
@@ -96,6 +96,8 @@ class Result:
             caption += f", {part}"
         if stretched:
             caption += ", contrast stretched"
+        if (search := _search_of(self.record)) is not None:
+            caption += f"\n{search}"
         tiles = [Tile(shown[-1], title, caption)]
         if self.drawing is not None:
             tiles.insert(0, Tile(self.drawing, "code", "drawn as glyphs, one a cell"))
@@ -197,6 +199,14 @@ def _part_of_code(record: Mapping[str, Any]) -> str | None:
     if record.get("mask"):
         words.append(f"{100 * record['mask']['part']:.3g} % of the code")
     return ", ".join(words) or None
+
+
+def _search_of(record: Mapping[str, Any]) -> str | None:
+    """Preset and iterations, which say how far a picture can be trusted; None without a search."""
+    preset, iterations = (record.get("settings") or {}).get("preset"), record.get("iterations")
+    if not (preset and iterations):
+        return None
+    return f"{preset}, {counted(iterations, 'iteration')}"
 
 
 def check_new_folder(folder: str | Path, overwrite: bool = False) -> None:
@@ -355,6 +365,10 @@ def mosaic(tiles: Sequence[Tile]) -> Image.Image:
     return contact_sheet(tiles, columns=columns, tile_height=MOSAIC_TILE)
 
 
+WIDEST = 6
+"""Tiles of full size in one row, at most."""
+
+
 def sheet_of(results: Sequence[Result]) -> Image.Image:
     """All results in one picture, each reference and drawn code once before its pre-images."""
     tiles: list[Tile] = []
@@ -371,6 +385,8 @@ def sheet_of(results: Sequence[Result]) -> Image.Image:
         tiles.append(of_restart(found, result.record) if restarts else found)
     if len(tiles) > MOSAIC_FROM and len(tiles) == len(results):
         return mosaic(tiles)
-    # Rows of whole groups where each image has one pre-image.
+    # Rows of whole groups: an image with all its restarts, or as many pairs as find room.
     across = 4 if results[0].drawing is None else 3
+    if restarts and shown and len(tiles) <= WIDEST * len(shown):
+        across = len(tiles) // len(shown)
     return contact_sheet(tiles, columns=min(across, len(tiles)))
