@@ -85,7 +85,8 @@ The first layers fix the colours themselves, black and white too, which a sigmoi
 below them it reaches strong colours in fewer steps. A steep spectrum moves the low frequencies
 fast, which suits a layer that fixes them; a deep layer leaves them open: they must not run ahead.
 Far from the image, the mean of max pooling's windows says too little about their maximum, and the
-last pooling (AlexNet's pool5) had better keep its own derivative.
+last pooling (AlexNet's pool5) had better keep nearly its own derivative. Where the geometry is not
+known, a layer is taken for one as deep as that.
 """
 
 
