@@ -60,7 +60,7 @@ class Noise(nn.Module):
 
 def dead():
     network = chain()
-    nn.init.constant_(network[0].bias, -1e6)
+    network[1] = nn.Threshold(1e6, 0.0)
     return network
 
 def broken():

@@ -387,6 +387,6 @@ def sheet_of(results: Sequence[Result]) -> Image.Image:
         return mosaic(tiles)
     # Rows of whole groups: an image with all its restarts, or as many pairs as find room.
     across = 4 if results[0].drawing is None else 3
-    if restarts and shown and len(tiles) <= WIDEST * len(shown):
+    if restarts and len(shown) > 1 and len(tiles) <= WIDEST * len(shown):
         across = len(tiles) // len(shown)
     return contact_sheet(tiles, columns=min(across, len(tiles)))
