@@ -287,7 +287,7 @@ def picture(arguments: argparse.Namespace) -> None:
         settings = METHODS[method](phi).scaled_to(arguments.iterations)
         result = pi.invert(phi, arguments.photo, settings=settings)
         assert isinstance(result, pi.Result)
-        caption = f"energy {result.energy:.3g}, relative error {result.relative_error:.1%}"
+        caption = f"energy {result.energy:.3g}, relative error {100 * result.relative_error:.1f} %"
         tiles.append(Tile(result.image, method, caption))
         print(method, caption, flush=True)
     contact_sheet(tiles, columns=arguments.columns).save(arguments.out)
