@@ -60,7 +60,7 @@ class Noise(nn.Module):
 
 def dead():
     network = chain()
-    network[1] = nn.Threshold(1e6, 0.0)
+    nn.init.constant_(network[0].bias, -1e6)
     return network
 
 def broken():

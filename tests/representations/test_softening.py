@@ -375,7 +375,7 @@ class Dead(nn.Module):
         return self.relu(torch.cat([image - 10, image.detach() + 10], dim=1))
 
 
-def test_a_start_is_idle_by_the_derivative_that_the_first_iteration_has() -> None:
+def test_a_start_is_idle_by_its_own_derivative_and_what_moves_it_is_said() -> None:
     phi = energy_of(Dead(), "relu").representation
     energy = Energy(phi, Euclidean(torch.ones(1, 6, SIDE, SIDE)), fidelity=10.0)
     best = settings_for(energy.representation, "best")
@@ -383,8 +383,9 @@ def test_a_start_is_idle_by_the_derivative_that_the_first_iteration_has() -> Non
         doubts(energy, replace(best, softening=softening), (SIDE, SIDE), [0])
         for softening in (None, pi.Softening(relu=(20.0, 1.0)))
     )
-    assert "has no gradient at the start" in hard[0][0]
-    assert soft == [[]]
+    ((by_prior,),), ((by_softening,),) = hard, soft
+    assert "has no gradient at the start, only the prior moved the image" in by_prior
+    assert "only the prior and softened derivatives moved the image" in by_softening
 
 
 def test_softening_falls_geometrically_to_nothing() -> None:

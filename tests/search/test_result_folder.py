@@ -297,44 +297,39 @@ def test_a_file_in_the_place_of_a_parent_is_called_so(tmp_path: Path) -> None:
         check_new_folder(tmp_path / "photo.jpg" / "new" / "x")
 
 
-def test_the_sheet_shows_each_reference_once_before_its_pre_images(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    shown: list[Tile] = []
+Sheets = list[tuple[list[Tile], int]]
+
+
+@pytest.fixture
+def sheets(monkeypatch: pytest.MonkeyPatch) -> Sheets:
+    """Tiles and columns of every contact sheet that would be drawn."""
+    drawn: Sheets = []
 
     def spy(tiles: list[Tile], columns: int) -> Image.Image:
-        shown.extend(tiles)
+        drawn.append((tiles, columns))
         return Image.new("RGB", (1, 1))
 
     monkeypatch.setattr(result_room, "contact_sheet", spy)
+    return drawn
+
+
+def test_the_sheet_shows_each_reference_once_before_its_pre_images(sheets: Sheets) -> None:
     one = made_result()
     other = made_result(image={"path": "other.png", "sha256": "1" * 64})
     sheet_of([one, one, other])
-    assert [tile.title == "reference" for tile in shown] == [True, False, False, True, False]
+    ((tiles, _),) = sheets
+    assert [tile.title == "reference" for tile in tiles] == [True, False, False, True, False]
 
 
-def test_the_sheet_says_which_restart_is_which(monkeypatch: pytest.MonkeyPatch) -> None:
-    shown: list[Tile] = []
-
-    def spy(tiles: list[Tile], columns: int) -> Image.Image:
-        shown.extend(tiles)
-        return Image.new("RGB", (1, 1))
-
-    monkeypatch.setattr(result_room, "contact_sheet", spy)
+def test_the_sheet_says_which_restart_is_which(sheets: Sheets) -> None:
     sheet_of([made_result(restart=restart) for restart in range(2)])
     titles = ["reference", "toy relu2\nrestart 0", "toy relu2\nrestart 1"]
-    assert [tile.title for tile in shown] == titles
+    ((tiles, _),) = sheets
+    assert [tile.title for tile in tiles] == titles
 
 
-def test_an_image_and_all_its_restarts_have_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
-    across: list[int] = []
-
-    def spy(tiles: list[Tile], columns: int) -> Image.Image:
-        across.append(columns)
-        return Image.new("RGB", (1, 1))
-
-    monkeypatch.setattr(result_room, "contact_sheet", spy)
+def test_an_image_and_all_its_restarts_have_a_row(sheets: Sheets) -> None:
     images = [{"path": f"{i}.png", "sha256": str(i) * 64} for i in range(2)]
     for restarts in (1, 2, 5, 6):
         sheet_of([made_result(image=i, restart=r) for i in images for r in range(restarts)])
-    assert across == [4, 3, 6, 4]
+    assert [columns for _, columns in sheets] == [4, 3, 6, 4]

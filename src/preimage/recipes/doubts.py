@@ -34,8 +34,10 @@ def doubts(
     with torch.no_grad():
         first, second = (phi(image).flatten(1).double() for _ in range(2))
     changed = (first - second).norm(dim=1) > SAME * first.norm(dim=1)
-    _, gradient = energy.loss_and_gradient(image, settings.softness)
+    # By Φ's own derivative: a softened one moves dead units too, but does not bring them to life.
+    _, gradient = energy.loss_and_gradient(image)
     idle = (gradient.flatten(1) == 0).all(1) & (energy.fidelity > 0)
+    alone = "the prior" if settings.softening is None else "the prior and softened derivatives"
     found: list[list[str]] = []
     for unstable, unmoved in zip(changed.tolist(), idle.tolist(), strict=True):
         warnings = []
@@ -46,8 +48,8 @@ def doubts(
             )
         if unmoved:
             warnings.append(
-                f"{phi.name} has no gradient at the start, only the prior moved the image at "
-                "first; another seed or an earlier layer may help"
+                f"{phi.name} has no gradient at the start, only {alone} moved the image at first; "
+                "another seed or an earlier layer may help"
             )
         found.append(warnings)
     return found

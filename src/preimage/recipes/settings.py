@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 from preimage.energy import BoundedRange, Prior, TotalVariation
 from preimage.energy.energy import check_fidelity
 from preimage.errors import PreimageError, UsageError, nearest
-from preimage.representations.softening import HARD, Softness
 from preimage.search.canvases import (
     BlurredCanvas,
     BoxCanvas,
@@ -113,11 +112,6 @@ class SearchSettings:
     def jitter(self) -> int:
         """T of Eq. 7 of the stage with the most; the canvas is T − 1 larger than the view."""
         return max(stage.jitter for stage in self.stages)
-
-    @property
-    def softness(self) -> Softness:
-        """Of Φ's derivatives at the first iteration."""
-        return HARD if self.softening is None else self.softening.at(0.0)
 
     @property
     def B_plus(self) -> float | None:
