@@ -1,4 +1,4 @@
-"""Mean spectrum of photos in decorrelated colours: the table in `preimage.search.canvases`.
+"""Mean spectrum of photos in decorrelated colours: the table in `preimage.search.canvases.spectra`.
 
     python benchmarks/photo_spectrum.py DIR
 
@@ -16,7 +16,8 @@ import numpy as np
 import torch
 
 from preimage.images import load_photo
-from preimage.search.canvases import PHOTO_FREQUENCIES, _colour_basis
+from preimage.search.canvases.colours import colour_basis
+from preimage.search.canvases.spectra import PHOTO_FREQUENCIES
 
 SIDE = 224
 CLIPPED = 0.02
@@ -27,7 +28,7 @@ def magnitudes(path: Path) -> torch.Tensor:
     """|Fourier transform| of a photo's decorrelated colours, `[3, 224, 113]`."""
     pixels = torch.tensor(np.asarray(load_photo(path, SIDE))).float().div(255)
     z = torch.logit(pixels.clamp(CLIPPED, 1 - CLIPPED)).permute(2, 0, 1)
-    colours = torch.linalg.solve(_colour_basis(3, z.device), z.flatten(1)).view(3, SIDE, SIDE)
+    colours = torch.linalg.solve(colour_basis(3, 1.0, z.device), z.flatten(1)).view(3, SIDE, SIDE)
     colours -= colours.mean(dim=(1, 2), keepdim=True)
     return torch.fft.rfft2(colours, norm="ortho").abs()
 

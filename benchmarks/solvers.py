@@ -47,10 +47,21 @@ def _canvas(**changes: Any) -> Callable[[NetworkLayer], Settings]:
 
     def settings(phi: NetworkLayer) -> Settings:
         best = pi.settings_for(phi, "best")
-        assert isinstance(best.canvas, pi.SpectralCanvas)
+        assert isinstance(best.canvas, pi.FrameCanvas)
         return replace(best, canvas=replace(best.canvas, **changes))
 
     return settings
+
+
+def _waves_alone(phi: NetworkLayer) -> Settings:
+    """The preset `best` without places; its waves then take the steps that suited them alone."""
+    best = pi.settings_for(phi, "best")
+    assert isinstance(best.canvas, pi.FrameCanvas)
+    assert isinstance(best.step_rule, pi.NormalizedMomentum)
+    rule = replace(best.step_rule, rate=best.step_rule.rate / 0.6)
+    frame = best.canvas
+    canvas = pi.SpectralCanvas(frame.exponent, frame.amplitude, frame.range)
+    return replace(best, canvas=canvas, step_rule=rule)
 
 
 def _prototype(phi: NetworkLayer) -> Settings:
@@ -89,7 +100,7 @@ def _pyramid(phi: NetworkLayer) -> Settings:
 
 
 def _adam(phi: NetworkLayer) -> Settings:
-    return replace(pi.settings_for(phi, "best"), step_rule=pi.Adam(0.02))
+    return replace(pi.settings_for(phi, "best"), step_rule=pi.Adam(0.012))
 
 
 def _long_jitter(phi: NetworkLayer) -> Settings:
@@ -123,6 +134,8 @@ METHODS: dict[str, Callable[[NetworkLayer], Settings]] = {
     "prototype": _prototype,
     "best": _preset("best"),
     "quick": _preset("quick"),
+    "best, waves alone": _waves_alone,
+    "best, three levels": _canvas(levels=3),
     "best with Adam": _adam,
     "best with L-BFGS": _lbfgs,
     "best, own derivatives": _own_derivatives,

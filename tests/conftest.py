@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +13,6 @@ import torch
 from hypothesis import settings
 
 from preimage.recipes.hoggle_training import train
-from preimage.search import canvases
 from toys import photo_file
 
 # Deadlines measure the machine, not the code; the examples are the same on every run.
@@ -31,9 +31,11 @@ def double_precision() -> Iterator[None]:
     """float64 throughout, also in what the canvases keep between calls."""
 
     def forget() -> None:
-        for thing in vars(canvases).values():
-            if hasattr(thing, "cache_clear"):
-                thing.cache_clear()
+        for name, module in sys.modules.items():
+            if name.startswith("preimage.search.canvases."):
+                for thing in vars(module).values():
+                    if hasattr(thing, "cache_clear"):
+                        thing.cache_clear()
 
     torch.set_default_dtype(torch.float64)
     forget()

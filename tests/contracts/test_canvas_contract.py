@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from scipy.ndimage import map_coordinates
 from torch import Tensor
 
 from preimage.errors import UsageError
 from preimage.recipes.settings import KINDS, Settings
 from preimage.search import Adam, Stage
 from preimage.search.canvases import (
-    EDGE,
-    RANGES,
     BlurredCanvas,
     BoxCanvas,
     Canvas,
+    FrameCanvas,
     PhaseCanvas,
     PixelCanvas,
     PyramidCanvas,
     SpectralCanvas,
 )
+from preimage.search.canvases.colours import EDGE, LUCID_COLOUR, RANGES, SLOPE
+from preimage.search.canvases.frames import PLACES
 from toys import random_image
 
 # PyTorch's forward mode warns about its own insides.
@@ -39,6 +43,8 @@ CANVASES: dict[str, Canvas] = {
     "blurred": BlurredCanvas(0.8),
     "blurred and clipped": BlurredCanvas(1.5, clipped=0.3),
     **{f"spectral, {name}, p = 1.3": SpectralCanvas(1.3, range=name) for name in RANGES},
+    **{f"frame, {name}": FrameCanvas(range=name) for name in RANGES},
+    "frame, three levels": FrameCanvas(0.8, levels=3),
     "spectral, faint colours": SpectralCanvas(range="sigmoid", chroma=0.3),
 }
 
@@ -62,7 +68,7 @@ MEANS = {1: (115.0,), 3: (120.0, 110.0, 100.0), 4: (120.0, 110.0, 100.0, 90.0)}
 def lively(canvas: Canvas, shape: Sequence[int], seeds: Sequence[int]) -> Tensor:
     """Parameters of an image with as much colour as a photo, in the range maps' bends too."""
     parameters = canvas.start(shape, seeds)
-    if isinstance(canvas, SpectralCanvas):
+    if isinstance(canvas, FrameCanvas | SpectralCanvas):
         parameters *= 1.0 / canvas.amplitude
     return parameters
 
@@ -258,15 +264,19 @@ def test_sigmoid_keeps_to_the_pixels_there_are() -> None:
     assert float(pixels.max()) <= 255 + 1e-3
 
 
-def test_an_unknown_range_is_refused() -> None:
+@pytest.mark.parametrize("kind", [FrameCanvas, SpectralCanvas])
+def test_an_unknown_range_is_refused(kind: type[FrameCanvas | SpectralCanvas]) -> None:
     with pytest.raises(UsageError, match="no range 'sigmod'; did you mean: sigmoid"):
-        SpectralCanvas(range="sigmod")
+        kind(range="sigmod")
 
 
+@pytest.mark.parametrize("kind", [FrameCanvas, SpectralCanvas])
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_exponent_and_amplitude_must_be_numbers(value: float) -> None:
+def test_exponent_and_amplitude_must_be_numbers(
+    kind: type[FrameCanvas | SpectralCanvas], value: float
+) -> None:
     with pytest.raises(UsageError, match="exponent and amplitude must be numbers"):
-        SpectralCanvas(exponent=value)
+        kind(exponent=value)
 
 
 @pytest.mark.parametrize("value", [float("nan"), 0.0, -1.0])
@@ -282,6 +292,44 @@ def test_faint_colours_differ_from_grey_by_as_much_less() -> None:
     full = SpectralCanvas().render(parameters, shape, mean)
     faint = SpectralCanvas(chroma=0.25).render(parameters, shape, mean)
     torch.testing.assert_close(faint, 0.25 * full)
+
+
+@pytest.mark.usefixtures("double_precision")
+@pytest.mark.parametrize("size", [(24, 40), (21, 38)], ids=str)
+def test_a_frame_is_its_waves_and_its_enlarged_levels_added_up(size: tuple[int, int]) -> None:
+    """Against SciPy: order-1 splines at half a pixel's offset enlarge bilinearly."""
+    canvas, shape, mean = FrameCanvas(1.3, range="linear", levels=3), (3, *size), MEANS[3]
+    parameters = lively(canvas, shape, [0])
+    spectral = SpectralCanvas(1.3, range="linear")
+    waves = spectral.start(shape, [0])
+    expected = spectral.render(parameters[:, : waves.numel()].view(waves.shape), shape, mean)
+    places = parameters[0, waves.numel() :].numpy()
+    total = np.zeros(shape)
+    for level in range(3):
+        sides = [math.ceil(side / 2**level) for side in size]
+        count = 3 * math.prod(sides)
+        enlarged, places = places[:count].reshape(3, *sides), places[count:]
+        for finer in range(level - 1, -1, -1):
+            enlarged = enlarged_by_two(enlarged)
+            enlarged = enlarged[:, : math.ceil(size[0] / 2**finer), : math.ceil(size[1] / 2**finer)]
+        total += PLACES * 0.5 ** (-(level + 1) * 1.3) / 2**level * enlarged
+    assert len(places) == 0
+    colours = np.array(LUCID_COLOUR)
+    colours /= np.linalg.norm(colours, axis=0).max()
+    expected += torch.tensor(np.tensordot(colours, total, 1) * SLOPE / 4)
+    torch.testing.assert_close(canvas.render(parameters, shape, mean), expected)
+
+
+def enlarged_by_two(planes: np.ndarray) -> np.ndarray:
+    """Bilinear, with pixel centres at half-integers and the border going on."""
+    at = [(np.arange(2 * side) - 0.5) / 2 for side in planes.shape[1:]]
+    grid = np.meshgrid(*at, indexing="ij")
+    return np.stack([map_coordinates(p, grid, order=1, mode="nearest") for p in planes])
+
+
+def test_a_frame_has_a_level() -> None:
+    with pytest.raises(UsageError, match="a frame needs at least one level, got 0"):
+        FrameCanvas(levels=0)
 
 
 def test_the_box_keeps_levels_between_black_and_white() -> None:

@@ -10,7 +10,8 @@ from scipy.ndimage import gaussian_filter1d
 
 from preimage import BlurredCanvas, NAdam, PhaseCanvas
 from preimage.energy import Apart, InnerProduct
-from preimage.search.canvases import PHOTO_FREQUENCIES, PHOTO_MAGNITUDES, _colour_basis
+from preimage.search.canvases.colours import colour_basis
+from preimage.search.canvases.spectra import PHOTO_FREQUENCIES, PHOTO_MAGNITUDES
 from toys import random_image
 
 
@@ -55,7 +56,7 @@ def test_a_phase_canvas_has_the_magnitudes_of_photos_whatever_its_phases() -> No
     canvas = PhaseCanvas(contrast=0.01, range="linear")
     x = canvas.render(canvas.start((3, side, side), [3]), (3, side, side), (0.0,) * 3)
     slope = 255 / 4
-    colours = torch.linalg.solve(_colour_basis(3, 1.0, x.device), x[0].flatten(1) / slope)
+    colours = torch.linalg.solve(colour_basis(3, 1.0, x.device), x[0].flatten(1) / slope)
     found = torch.fft.rfft2(colours.view(3, side, side), norm="ortho").abs()
     # Frequencies of the table on the axis of columns; the first and last are their own mirrors.
     for frequency in (1 / 32, 1 / 16, 1 / 8, 1 / 4):

@@ -15,6 +15,7 @@ from preimage.search import (
     LBFGS,
     Adam,
     Canvas,
+    FrameCanvas,
     Momentum,
     NormalizedMomentum,
     Outcome,
@@ -28,7 +29,7 @@ from preimage.search import (
     WindowedAdaGrad,
     minimise,
 )
-from preimage.search.canvases import RANGES
+from preimage.search.canvases.colours import RANGES
 from preimage.search.jitter import Views
 from toys import MEAN, SIDE, fingerprint, random_image, small_energy, small_layer
 
@@ -42,6 +43,7 @@ WAYS: dict[str, tuple[Canvas, StepRule, tuple[Stage, ...]]] = {
     "pixel, momentum": (GENTLE, Momentum(1000.0), STAGES),
     "pixel, lbfgs": (GENTLE, LBFGS(first_step=100.0), STILL),
     "pyramid": (PyramidCanvas(), NormalizedMomentum(1.0), STAGES),
+    "frame": (FrameCanvas(), NormalizedMomentum(0.03), STAGES),
     "spectral, lbfgs": (SpectralCanvas(), LBFGS(first_step=0.3), STILL),
     **{f"spectral, {r}": (SpectralCanvas(range=r), Adam(0.02), STAGES) for r in RANGES},
 }

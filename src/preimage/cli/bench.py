@@ -20,12 +20,12 @@ from preimage.errors import counted
 )
 @click.option(
     "--canvas",
-    metavar="pixel|spectral",
-    type=click.Choice(["pixel", "spectral"]),
-    default="spectral",
+    metavar="pixel|frame",
+    type=click.Choice(["pixel", "frame"]),
+    default="frame",
     show_default=True,
-    help="What is searched: pixels (preset paper) or a spectrum (preset best; a pyramid for "
-    "hog, hogb and dsift).",
+    help="What is searched: pixels (preset paper) or a spectrum and pixels together (preset best; "
+    "a pyramid for hog, hogb and dsift).",
 )
 @options.whole("--iterations", "N", "Iterations counted for each layer.", default=30)
 @options.images_taken

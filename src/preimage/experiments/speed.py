@@ -22,7 +22,7 @@ from preimage.recipes.views import view_for
 from preimage.representations import NetworkLayer, Representation, representation
 from preimage.search import Snapshot, minimise
 
-PRESET_OF_CANVAS = {"pixel": "paper", "spectral": "best"}
+PRESET_OF_CANVAS = {"pixel": "paper", "frame": "best"}
 """The preset that searches each canvas."""
 
 WARM_UP = 5
@@ -87,7 +87,7 @@ def measure(
 
     Args:
         model, layer: as for `preimage.representation`; a hand-crafted one is timed as it is.
-        canvas: `pixel` (preset `paper`) or `spectral` (preset `best`).
+        canvas: `pixel` (preset `paper`) or `frame` (preset `best`).
         iterations: how many are counted, after `WARM_UP` more.
         device: where to compute.
         options: of the representation.

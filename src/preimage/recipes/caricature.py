@@ -29,11 +29,12 @@ from preimage.recipes.records import (
 from preimage.recipes.settings import Settings
 from preimage.recipes.views import view_for
 from preimage.representations import Representation
-from preimage.search.canvases import SpectralCanvas
+from preimage.search.canvases import FrameCanvas, SpectralCanvas
 from preimage.search.minimise import minimise
 from preimage.search.result import Result
 from preimage.search.stages import Stage
 from preimage.search.starts import centred
+from preimage.search.step_rules import NormalizedMomentum
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,10 @@ CARICATURES: dict[str, CaricaturePreset] = {
 """By the name of the preset of inversion that gives canvas, step rule and jitter."""
 
 
+WAVES_ALONE = 1 / 0.6
+"""How much further waves step where no places move with them."""
+
+
 def caricature_settings(
     representation: Representation,
     preset: str = "best",
@@ -82,11 +87,19 @@ def caricature_settings(
     check_strength(fidelity)
     settings = settings_for(representation, preset, view=view, fidelity=fidelity, jitter=jitter)
     canvas = settings.canvas
-    if isinstance(canvas, SpectralCanvas):
-        canvas = replace(canvas, range=chosen.range)
+    if isinstance(canvas, FrameCanvas):
+        settings = _in_waves(settings, canvas, chosen.range)
     stage = Stage(chosen.iterations, jitter=settings.jitter, decay=chosen.decay)
-    settings = replace(settings, canvas=canvas, stages=(stage,))
+    settings = replace(settings, stages=(stage,))
     return settings if iterations is None else settings.scaled_to(iterations)
+
+
+def _in_waves(settings: Settings, frame: FrameCanvas, range: str) -> Settings:
+    """The spectrum alone: with places beside it, deep layers cover the photo with a fine grid."""
+    assert isinstance(settings.step_rule, NormalizedMomentum)
+    rule = replace(settings.step_rule, rate=WAVES_ALONE * settings.step_rule.rate)
+    canvas = SpectralCanvas(frame.exponent, frame.amplitude, range)
+    return replace(settings, canvas=canvas, step_rule=rule)
 
 
 def caricature(

@@ -11,7 +11,7 @@ from preimage.recipes.settings import Settings
 from preimage.recipes.views import View, view_for
 from preimage.representations import Representation
 from preimage.representations.catalogue import hand_crafted
-from preimage.search.canvases import PixelCanvas, PyramidCanvas, SpectralCanvas
+from preimage.search.canvases import FrameCanvas, PixelCanvas, PyramidCanvas
 from preimage.search.softening import Softening
 from preimage.search.stages import Stage
 from preimage.search.step_rules import NormalizedMomentum, WindowedAdaGrad
@@ -57,7 +57,7 @@ class Depth:
 
     Attributes:
         seen: up to this part of the input's side is seen by a component (receptive field / side).
-        exponent, range: of the spectral canvas.
+        exponent, range: of the canvas.
         rate, rho: of the step rule.
         pooling: how soft the derivative of max pooling is at first.
     """
@@ -71,13 +71,13 @@ class Depth:
 
 
 DEPTHS: tuple[Depth, ...] = (
-    Depth(seen=0.1, exponent=1.5, range="linear", rate=0.02, rho=0.9, pooling=10),
-    Depth(seen=0.35, exponent=1.5, range="sigmoid", rate=0.04, rho=0.95, pooling=10),
-    Depth(seen=0.5, exponent=1.5, range="sigmoid", rate=0.03, rho=0.95, pooling=10),
-    Depth(seen=0.65, exponent=1.35, range="sigmoid", rate=0.03, rho=0.95, pooling=10),
-    Depth(seen=0.8, exponent=1.2, range="sigmoid", rate=0.03, rho=0.95, pooling=1),
-    Depth(seen=1.0, exponent=1.2, range="sigmoid", rate=0.03, rho=0.95, pooling=0.03),
-    Depth(seen=math.inf, exponent=1.0, range="sigmoid", rate=0.02, rho=0.95, pooling=1),
+    Depth(seen=0.1, exponent=1.5, range="linear", rate=0.012, rho=0.9, pooling=10),
+    Depth(seen=0.35, exponent=1.5, range="sigmoid", rate=0.024, rho=0.95, pooling=10),
+    Depth(seen=0.5, exponent=1.5, range="sigmoid", rate=0.018, rho=0.95, pooling=10),
+    Depth(seen=0.65, exponent=1.35, range="sigmoid", rate=0.018, rho=0.95, pooling=10),
+    Depth(seen=0.8, exponent=1.2, range="sigmoid", rate=0.018, rho=0.95, pooling=1),
+    Depth(seen=1.0, exponent=1.2, range="sigmoid", rate=0.018, rho=0.95, pooling=0.03),
+    Depth(seen=math.inf, exponent=1.0, range="sigmoid", rate=0.012, rho=0.95, pooling=1),
 )
 """Chosen by measurement (docs/solvers.md).
 
@@ -148,7 +148,7 @@ def _best(
         preset="best",
         fidelity=fidelity,
         alpha=alpha,
-        canvas=SpectralCanvas(exponent=depth.exponent, amplitude=0.01, range=depth.range),
+        canvas=FrameCanvas(exponent=depth.exponent, amplitude=0.01, range=depth.range),
         step_rule=NormalizedMomentum(depth.rate, depth.rho, beta2=0.9),
         stages=(Stage(20, jitter=jitter), Stage(190), Stage(140, decay="cosine")),
         softening=Softening(pooling=(depth.pooling, 0.03)),
@@ -162,7 +162,10 @@ def _quick(
     # So few iterations have no time for long averages.
     assert isinstance(settings.step_rule, NormalizedMomentum)
     rule = replace(settings.step_rule, rho=0.85, beta2=0.8)
-    return replace(settings, preset="quick", step_rule=rule)
+    canvas = settings.canvas
+    if isinstance(canvas, FrameCanvas):
+        canvas = replace(canvas, levels=3)
+    return replace(settings, preset="quick", canvas=canvas, step_rule=rule)
 
 
 PRESETS: tuple[Preset, ...] = (
