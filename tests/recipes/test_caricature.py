@@ -105,3 +105,15 @@ def test_hand_crafted_codes_too() -> None:
     result = pi.caricature(pi.representation("hog"), picture(0), size=48, iterations=10)
     assert result.record["growth"] > 1
     assert result.image.size == (48, 48)
+
+
+@pytest.mark.parametrize("preset", ["best", "quick"])
+def test_a_search_from_a_photo_has_waves_alone_and_the_layers_own_derivatives(preset: str) -> None:
+    settings = caricature_settings(small_layer(), preset)
+    inversion = pi.settings_for(small_layer(), preset)
+    assert isinstance(inversion.canvas, pi.FrameCanvas)
+    assert settings.canvas == pi.SpectralCanvas(inversion.canvas.exponent, range="sigmoid")
+    assert settings.softening is None
+    assert settings.step_rule == pi.NormalizedMomentum(
+        inversion.step_rule.rate / 0.6, rho=0.9, beta2=0.6
+    )

@@ -62,10 +62,6 @@ CARICATURES: dict[str, CaricaturePreset] = {
 """By the name of the preset of inversion that gives canvas, step rule and jitter."""
 
 
-WAVES_ALONE = 1 / 0.6
-"""How much further waves step where no places move with them."""
-
-
 def caricature_settings(
     representation: Representation,
     preset: str = "best",
@@ -88,18 +84,23 @@ def caricature_settings(
     settings = settings_for(representation, preset, view=view, fidelity=fidelity, jitter=jitter)
     canvas = settings.canvas
     if isinstance(canvas, FrameCanvas):
-        settings = _in_waves(settings, canvas, chosen.range)
+        settings = _from_photo(settings, canvas, chosen.range)
     stage = Stage(chosen.iterations, jitter=settings.jitter, decay=chosen.decay)
     settings = replace(settings, stages=(stage,))
     return settings if iterations is None else settings.scaled_to(iterations)
 
 
-def _in_waves(settings: Settings, frame: FrameCanvas, range: str) -> Settings:
-    """The spectrum alone: with places beside it, deep layers cover the photo with a fine grid."""
+def _from_photo(settings: Settings, frame: FrameCanvas, range: str) -> Settings:
+    """What suits a search that begins as a photo, where inversion begins as noise.
+
+    The spectrum alone, because with places beside it deep layers cover the photo with a fine grid;
+    it takes larger steps than beside them. The layer's own derivatives: soft ones ask for what the
+    photo does not excite, in garish colours. Short averages: every iteration has another jitter.
+    """
     assert isinstance(settings.step_rule, NormalizedMomentum)
-    rule = replace(settings.step_rule, rate=WAVES_ALONE * settings.step_rule.rate)
+    rule = NormalizedMomentum(settings.step_rule.rate / 0.6, rho=0.9, beta2=0.6)
     canvas = SpectralCanvas(frame.exponent, frame.amplitude, range)
-    return replace(settings, canvas=canvas, step_rule=rule)
+    return replace(settings, canvas=canvas, step_rule=rule, softening=None)
 
 
 def caricature(
