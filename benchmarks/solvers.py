@@ -31,6 +31,7 @@ import preimage as pi
 from preimage.images import Tile, as_picture, contact_sheet, to_pixels
 from preimage.metrics.lpips import lpips
 from preimage.recipes.caricature import start_from
+from preimage.recipes.presets import waves_alone
 from preimage.recipes.settings import Settings
 from preimage.representations import NetworkLayer
 from preimage.search import UniformNoise
@@ -54,14 +55,7 @@ def _canvas(**changes: Any) -> Callable[[NetworkLayer], Settings]:
 
 
 def _waves_alone(phi: NetworkLayer) -> Settings:
-    """The preset `best` without places; its waves then take the steps that suited them alone."""
-    best = pi.settings_for(phi, "best")
-    assert isinstance(best.canvas, pi.FrameCanvas)
-    assert isinstance(best.step_rule, pi.NormalizedMomentum)
-    rule = replace(best.step_rule, rate=best.step_rule.rate / 0.6)
-    frame = best.canvas
-    canvas = pi.SpectralCanvas(frame.exponent, frame.amplitude, frame.range)
-    return replace(best, canvas=canvas, step_rule=rule)
+    return waves_alone(pi.settings_for(phi, "best"))
 
 
 def _prototype(phi: NetworkLayer) -> Settings:

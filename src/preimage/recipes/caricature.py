@@ -14,7 +14,7 @@ from preimage.energy import Energy, InnerProduct
 from preimage.energy.losses import squared_norm
 from preimage.errors import PreimageError, UsageError, nearest
 from preimage.recipes.inversion import Target
-from preimage.recipes.presets import settings_for
+from preimage.recipes.presets import settings_for, waves_alone
 from preimage.recipes.records import (
     Classes,
     Observer,
@@ -45,13 +45,11 @@ class CaricaturePreset:
         strength: C of Eq. 1.
         iterations: of the one stage; the paper has no second one without jitter here (Sect. 3.4).
         decay: of that stage's rate.
-        range: of a spectral canvas, which can only start from an image within its range.
     """
 
     strength: float
     iterations: int
     decay: str
-    range: str = "sigmoid"
 
 
 CARICATURES: dict[str, CaricaturePreset] = {
@@ -82,24 +80,26 @@ def caricature_settings(
     fidelity = chosen.strength if strength is None else strength
     check_strength(fidelity)
     settings = settings_for(representation, preset, view=view, fidelity=fidelity, jitter=jitter)
-    canvas = settings.canvas
-    if isinstance(canvas, FrameCanvas):
-        settings = _from_photo(settings, canvas, chosen.range)
+    if isinstance(settings.canvas, FrameCanvas):
+        settings = _from_photo(settings)
     stage = Stage(chosen.iterations, jitter=settings.jitter, decay=chosen.decay)
     settings = replace(settings, stages=(stage,))
     return settings if iterations is None else settings.scaled_to(iterations)
 
 
-def _from_photo(settings: Settings, frame: FrameCanvas, range: str) -> Settings:
+def _from_photo(settings: Settings) -> Settings:
     """What suits a search that begins as a photo, where inversion begins as noise.
 
-    The spectrum alone, because with places beside it deep layers cover the photo with a fine grid;
-    it takes larger steps than beside them. The layer's own derivatives: soft ones ask for what the
-    photo does not excite, in garish colours. Short averages: every iteration has another jitter.
+    The spectrum alone, because with places beside it deep layers cover the photo with a fine grid,
+    and one that keeps within 0-255, where the photo is. The layer's own derivatives: soft ones ask
+    for what the photo does not excite, in garish colours. Short averages: every iteration has
+    another jitter.
     """
+    settings = waves_alone(settings)
+    assert isinstance(settings.canvas, SpectralCanvas)
     assert isinstance(settings.step_rule, NormalizedMomentum)
-    rule = NormalizedMomentum(settings.step_rule.rate / 0.6, rho=0.9, beta2=0.6)
-    canvas = SpectralCanvas(frame.exponent, frame.amplitude, range)
+    canvas = replace(settings.canvas, range="sigmoid")
+    rule = replace(settings.step_rule, rho=0.9, beta2=0.6)
     return replace(settings, canvas=canvas, step_rule=rule, softening=None)
 
 

@@ -11,7 +11,7 @@ from preimage.recipes.settings import Settings
 from preimage.recipes.views import View, view_for
 from preimage.representations import Representation
 from preimage.representations.catalogue import hand_crafted
-from preimage.search.canvases import FrameCanvas, PixelCanvas, PyramidCanvas
+from preimage.search.canvases import FrameCanvas, PixelCanvas, PyramidCanvas, SpectralCanvas
 from preimage.search.softening import Softening
 from preimage.search.stages import Stage
 from preimage.search.step_rules import NormalizedMomentum, WindowedAdaGrad
@@ -166,6 +166,19 @@ def _quick(
     if isinstance(canvas, FrameCanvas):
         canvas = replace(canvas, levels=3)
     return replace(settings, preset="quick", canvas=canvas, step_rule=rule)
+
+
+BESIDE_PLACES = 0.6
+"""Rate that suits waves beside places, over the one that suits waves alone."""
+
+
+def waves_alone(settings: Settings) -> Settings:
+    """Settings that search a frame, without its places: the spectrum, and larger steps."""
+    frame, rule = settings.canvas, settings.step_rule
+    assert isinstance(frame, FrameCanvas)
+    assert isinstance(rule, NormalizedMomentum)
+    canvas = SpectralCanvas(frame.exponent, frame.amplitude, frame.range)
+    return replace(settings, canvas=canvas, step_rule=replace(rule, rate=rule.rate / BESIDE_PLACES))
 
 
 PRESETS: tuple[Preset, ...] = (
