@@ -15,7 +15,7 @@ RULES = {name: kind for name, kind in KINDS.items() if issubclass(kind, StepRule
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "WindowedAdaGrad": {"eta": 0.5},
-    "NormalizedMomentum": {"rate": 0.05},
+    "NormalizedMomentum": {"rate": 0.05, "growth": 0.15, "ahead": 0.12},
     "Adam": {"rate": 0.05},
     "NAdam": {"rate": 0.05},
     "Momentum": {"rate": 0.02, "rho": 0.5},

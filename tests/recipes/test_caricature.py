@@ -115,5 +115,5 @@ def test_a_search_from_a_photo_has_waves_alone_and_the_layers_own_derivatives(pr
     assert settings.canvas == pi.SpectralCanvas(inversion.canvas.exponent, range="sigmoid")
     assert settings.softening is None
     assert settings.step_rule == pi.NormalizedMomentum(
-        inversion.step_rule.rate / 0.6, rho=0.9, beta2=0.6
+        inversion.step_rule.rate / 0.75, rho=0.9, beta2=0.6
     )

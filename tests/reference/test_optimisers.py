@@ -1,4 +1,4 @@
-"""Step rules against other people's: PyTorch's Adam and SGD, SciPy's L-BFGS-B."""
+"""Step rules against PyTorch's Adam and SGD, SciPy's L-BFGS-B, and their own equations."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy import optimize
 from torch import Tensor
 
-from preimage.search import LBFGS, Adam, Momentum
+from preimage.search import LBFGS, Adam, Momentum, NormalizedMomentum
 from preimage.search.step_rules import StepRule
 from toys import random_image
 
@@ -100,6 +100,56 @@ def test_momentum_takes_the_path_of_pytorchs_sgd(seed: int, rate: float, rho: fl
     for gradient, expected in zip(gradients, path, strict=True):
         rule.step_(x, gradient.clone(), torch.zeros(2), 1.0, state)
         torch.testing.assert_close(x, expected, rtol=1e-9, atol=1e-9)
+
+
+@given(
+    seed=st.integers(0, 1000),
+    rho=st.sampled_from([0.0, 0.5, 0.9]),
+    ahead=st.sampled_from([0.0, 1.0]),
+)
+def test_normalized_momentum_of_signs_takes_the_path_of_pytorchs_sgd(
+    seed: int, rho: float, ahead: float
+) -> None:
+    """Signs are normalized already; a whole step ahead is Nesterov's."""
+    start, gradients = torch.zeros(2, 5, dtype=torch.float64), gradients_of_all_sizes(seed)
+    gradients = [gradient.sign() for gradient in gradients]
+    rule, x = NormalizedMomentum(0.3, rho, beta2=0.7, ahead=ahead), start.clone()
+    state = rule.begin(x)
+    path = follow(
+        lambda p: torch.optim.SGD(
+            p, lr=0.3 * (1 - rho), momentum=rho, nesterov=ahead == 1 and rho > 0
+        ),
+        start,
+        gradients,
+    )
+    for gradient, expected in zip(gradients, path, strict=True):
+        rule.step_(x, gradient.clone(), torch.zeros(2), 1.0, state)
+        torch.testing.assert_close(x, expected, rtol=1e-9, atol=1e-9)
+
+
+@given(
+    seed=st.integers(0, 1000),
+    rho=st.floats(0, 0.95),
+    beta2=st.floats(0.1, 0.95),
+    growth=st.floats(0, 2),
+    ahead=st.floats(0, 1),
+)
+def test_normalized_momentum_is_its_equation(
+    seed: int, rho: float, beta2: float, growth: float, ahead: float
+) -> None:
+    rule = NormalizedMomentum(0.3, rho, beta2, growth, ahead, epsilon=1e-30)
+    parameters = torch.zeros(2, 5, dtype=torch.float64)
+    state = rule.begin(parameters)
+    x, m, v = (np.zeros((2, 5)) for _ in range(3))
+    for t, gradient in enumerate(gradients_of_all_sizes(seed), start=1):
+        g, rate = gradient.numpy(), 1 / t
+        v = beta2 * v + (1 - beta2) * g**2
+        u = g / np.sqrt(v / (1 - beta2**t))
+        new = 1 / (1 / (1 - rho) + growth * (t - 1))
+        m = (1 - new) * m + new * u
+        x = x - 0.3 * rate * ((1 - ahead * new) * m + ahead * new * u)
+        rule.step_(parameters, gradient.clone(), torch.zeros(2), rate, state)
+        np.testing.assert_allclose(parameters.numpy(), x, rtol=1e-6, atol=1e-9)
 
 
 @pytest.mark.parametrize("rule", [Adam(0.01), Momentum(0.01)], ids=repr)

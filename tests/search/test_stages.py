@@ -76,6 +76,15 @@ def test_cosine_falls_from_the_rate_to_next_to_nothing() -> None:
     assert rates == sorted(rates, reverse=True)
 
 
+def test_a_root_falls_slowly_at_first_and_fast_at_the_end() -> None:
+    stage = Stage(100, rate=2.0, decay="root")
+    rates = [stage.rate_at(i) for i in range(100)]
+    assert rates[0] == 2.0
+    assert rates[75] == pytest.approx(1.0)
+    assert rates[-1] == pytest.approx(0.2)
+    assert rates == sorted(rates, reverse=True)
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -86,7 +95,7 @@ def test_cosine_falls_from_the_rate_to_next_to_nothing() -> None:
         ({"rate": -0.1}, "rate must be a positive number"),
         ({"rate": float("nan")}, "rate must be a positive number, got nan"),
         ({"rate": float("inf")}, "rate must be a positive number, got inf"),
-        ({"decay": "linear"}, "decay must be one of none, cosine, got 'linear'"),
+        ({"decay": "linear"}, "decay must be one of none, cosine, root, got 'linear'"),
     ],
 )
 def test_values_out_of_range_are_refused(options: dict[str, Any], words: str) -> None:

@@ -99,7 +99,7 @@ def _from_photo(settings: Settings) -> Settings:
     assert isinstance(settings.canvas, SpectralCanvas)
     assert isinstance(settings.step_rule, NormalizedMomentum)
     canvas = replace(settings.canvas, range="sigmoid")
-    rule = replace(settings.step_rule, rho=0.9, beta2=0.6)
+    rule = NormalizedMomentum(settings.step_rule.rate, rho=0.9, beta2=0.6)
     return replace(settings, canvas=canvas, step_rule=rule, softening=None)
 
 

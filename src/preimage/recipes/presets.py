@@ -58,7 +58,7 @@ class Depth:
     Attributes:
         seen: up to this part of the input's side is seen by a component (receptive field / side).
         exponent, range: of the canvas.
-        rate, rho: of the step rule.
+        rate: of the step rule.
         pooling: how soft the derivative of max pooling is at first.
     """
 
@@ -66,18 +66,17 @@ class Depth:
     exponent: float
     range: str
     rate: float
-    rho: float
     pooling: float
 
 
 DEPTHS: tuple[Depth, ...] = (
-    Depth(seen=0.1, exponent=1.5, range="linear", rate=0.012, rho=0.9, pooling=10),
-    Depth(seen=0.35, exponent=1.5, range="sigmoid", rate=0.024, rho=0.95, pooling=10),
-    Depth(seen=0.5, exponent=1.5, range="sigmoid", rate=0.018, rho=0.95, pooling=10),
-    Depth(seen=0.65, exponent=1.35, range="sigmoid", rate=0.018, rho=0.95, pooling=10),
-    Depth(seen=0.8, exponent=1.2, range="sigmoid", rate=0.018, rho=0.95, pooling=1),
-    Depth(seen=1.0, exponent=1.2, range="sigmoid", rate=0.018, rho=0.95, pooling=0.03),
-    Depth(seen=math.inf, exponent=1.0, range="sigmoid", rate=0.012, rho=0.95, pooling=1),
+    Depth(seen=0.1, exponent=1.5, range="linear", rate=0.015, pooling=10),
+    Depth(seen=0.35, exponent=1.5, range="sigmoid", rate=0.03, pooling=10),
+    Depth(seen=0.5, exponent=1.5, range="sigmoid", rate=0.0225, pooling=10),
+    Depth(seen=0.65, exponent=1.35, range="sigmoid", rate=0.0225, pooling=10),
+    Depth(seen=0.8, exponent=1.2, range="sigmoid", rate=0.0225, pooling=1),
+    Depth(seen=1.0, exponent=1.2, range="sigmoid", rate=0.0225, pooling=0.03),
+    Depth(seen=math.inf, exponent=1.0, range="sigmoid", rate=0.015, pooling=1),
 )
 """Chosen by measurement (docs/solvers.md).
 
@@ -96,23 +95,26 @@ class HandCraftedSearch:
 
     Attributes:
         models: whose codes.
-        rate, rho, beta2: of the step rule.
+        step_rule: its steps.
     """
 
     models: tuple[str, ...]
-    rate: float
-    rho: float
-    beta2: float
+    step_rule: NormalizedMomentum
 
 
 PYRAMIDS: tuple[HandCraftedSearch, ...] = (
-    HandCraftedSearch(models=("hog",), rate=0.6, rho=0.9, beta2=0.9),
-    HandCraftedSearch(models=("hogb", "hog-relu", "dsift"), rate=0.5, rho=0.95, beta2=0.6),
+    HandCraftedSearch(
+        ("hog",), NormalizedMomentum(0.6, rho=0.8, beta2=0.9, growth=0.02, ahead=0.6)
+    ),
+    HandCraftedSearch(
+        ("hogb", "hog-relu", "dsift"),
+        NormalizedMomentum(0.5, rho=2 / 3, beta2=0.6, growth=0.25, ahead=0.12),
+    ),
 )
 """Chosen by measurement (docs/hand_crafted.md).
 
 The derivative of hard bins is not that of the code: a step in a wrong direction must not live long
-in the momentum. The other codes have no such noise, and more momentum gets further.
+in the momentum. The other codes have no such noise, and a long memory gets further.
 """
 
 
@@ -126,7 +128,7 @@ def _hand_crafted_best(
         fidelity=fidelity,
         alpha=alpha,
         canvas=PyramidCanvas(amplitude=1.0),
-        step_rule=NormalizedMomentum(search.rate, search.rho, search.beta2),
+        step_rule=search.step_rule,
         stages=(falling,) if jitter == 1 else with_jitter,
     )
 
@@ -149,8 +151,8 @@ def _best(
         fidelity=fidelity,
         alpha=alpha,
         canvas=FrameCanvas(exponent=depth.exponent, amplitude=0.01, range=depth.range),
-        step_rule=NormalizedMomentum(depth.rate, depth.rho, beta2=0.9),
-        stages=(Stage(20, jitter=jitter), Stage(190), Stage(140, decay="cosine")),
+        step_rule=NormalizedMomentum(depth.rate, rho=2 / 3, beta2=0.8, growth=0.15, ahead=0.12),
+        stages=(Stage(20, jitter=jitter), Stage(330, decay="root")),
         softening=Softening(pooling=(depth.pooling, 0.03)),
     )
 
@@ -159,16 +161,13 @@ def _quick(
     representation: Representation, view: View, fidelity: float, jitter: int, alpha: float
 ) -> Settings:
     settings = _best(representation, view, fidelity, jitter, alpha).scaled_to(100)
-    # So few iterations have no time for long averages.
-    assert isinstance(settings.step_rule, NormalizedMomentum)
-    rule = replace(settings.step_rule, rho=0.85, beta2=0.8)
     canvas = settings.canvas
     if isinstance(canvas, FrameCanvas):
         canvas = replace(canvas, levels=3)
-    return replace(settings, preset="quick", canvas=canvas, step_rule=rule)
+    return replace(settings, preset="quick", canvas=canvas)
 
 
-BESIDE_PLACES = 0.6
+BESIDE_PLACES = 0.75
 """Rate that suits waves beside places, over the one that suits waves alone."""
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from preimage.errors import UsageError
 
-DECAYS = ("none", "cosine")
+DECAYS = ("none", "cosine", "root")
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,8 @@ class Stage:
         iterations: how many.
         jitter: T of Eq. 7: every iteration shifts the view by 0..T-1 pixels; 1 is none.
         rate: factor on the step rule's own rate.
-        decay: `none` keeps the rate, `cosine` lowers it to zero over the stage.
+        decay: `none` keeps the rate, `cosine` lowers it to zero over the stage along half a cosine,
+            `root` along the square root of what is left.
 
     Raises:
         UsageError: if a value is out of range.
@@ -42,10 +43,12 @@ class Stage:
 
     def rate_at(self, iteration: int) -> float:
         """Factor on the step rule's rate at an iteration of this stage, counted from 0."""
-        rate = self.rate
+        done = iteration / self.iterations
         if self.decay == "cosine":
-            rate *= 0.5 * (1 + math.cos(math.pi * iteration / self.iterations))
-        return rate
+            return self.rate * 0.5 * (1 + math.cos(math.pi * done))
+        if self.decay == "root":
+            return self.rate * math.sqrt(1 - done)
+        return self.rate
 
 
 def total_iterations(stages: Sequence[Stage]) -> int:

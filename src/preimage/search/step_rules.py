@@ -158,23 +158,29 @@ class NAdam(StepRule):
 class NormalizedMomentum(StepRule):
     """Each coordinate's gradient is normalized first, then averaged into a momentum.
 
-    v ← β₂v + (1−β₂)g²,  m ← ρm + (1−ρ)·g/√v̂ with v̂ = v/(1−β₂ᵗ),  x ← x − rate · m
+    v ← β₂v + (1−β₂)g²,  u = g/√v̂ with v̂ = v/(1−β₂ᵗ),  m ← ρₜm + (1−ρₜ)u,
+    x ← x − rate · ((1 − a(1−ρₜ))·m + a(1−ρₜ)·u),  1/(1−ρₜ) = 1/(1−ρ) + growth·(t − 1)
 
     Unlike Adam, which averages raw gradients and divides the average, one large gradient can't
     dominate the momentum for long, and a coordinate whose gradient changes sign comes to rest by
     itself: the average of +1 and −1 is 0, whatever their sizes. `WindowedAdaGrad` normalizes first
-    too; its window is a sum and its step has no rate. Measured in docs/solvers.md.
+    too; its window is a sum and its step has no rate. With growth the momentum remembers little at
+    first, while gradients turn, and more the longer the search lasts. Measured in docs/solvers.md.
 
     Attributes:
         rate: length of a step in parameter units, in a coordinate whose gradient keeps its sign.
-        rho: ρ, decay of the momentum.
+        rho: ρ, decay of the momentum at first.
         beta2: decay of the squared gradient; 0 would be the gradient's sign alone.
+        growth: by how many iterations the momentum's memory 1/(1−ρ) grows in an iteration.
+        ahead: a, how much of Nesterov's step ahead of the momentum is taken; 1 is all of it.
         epsilon: keeps a coordinate without gradient where it is.
     """
 
     rate: float
     rho: float = 0.9
     beta2: float = 0.6
+    growth: float = 0.0
+    ahead: float = 0.0
     epsilon: float = 1e-12
 
     def begin(self, parameters: Tensor) -> State:
@@ -183,14 +189,19 @@ class NormalizedMomentum(StepRule):
     def step_(
         self, parameters: Tensor, gradient: Tensor, energy: Tensor, rate: float, state: State
     ) -> None:
+        memory = 1 / (1 - self.rho) + self.growth * state["t"]
         state["t"] += 1
         correction = 1 - self.beta2 ** state["t"]
         m, v, root = state["m"], state["v"], state["root"]
         v.mul_(self.beta2).addcmul_(gradient, gradient, value=1 - self.beta2)
         # g/√(v/correction) = √correction · g/√v: the correction goes into the weight.
         torch.sqrt(v, out=root).add_(self.epsilon)
-        m.mul_(self.rho).addcdiv_(gradient, root, value=(1 - self.rho) * correction**0.5)
-        parameters.add_(m, alpha=-self.rate * rate)
+        weight = correction**0.5 / memory
+        m.mul_(1 - 1 / memory).addcdiv_(gradient, root, value=weight)
+        length = self.rate * rate
+        parameters.add_(m, alpha=-length * (1 - self.ahead / memory))
+        if self.ahead:
+            parameters.addcdiv_(gradient, root, value=-length * self.ahead * weight)
 
 
 @dataclass(frozen=True)
