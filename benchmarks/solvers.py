@@ -75,11 +75,28 @@ def _own_derivatives(phi: NetworkLayer) -> Settings:
     return replace(best, softening=None)
 
 
-def _momentum(rho: float) -> Callable[[NetworkLayer], Settings]:
+def _steps(preset: str, **changes: Any) -> Callable[[NetworkLayer], Settings]:
+    """A preset with parts of its step rule replaced."""
+
     def settings(phi: NetworkLayer) -> Settings:
-        best = pi.settings_for(phi, "best")
-        assert isinstance(best.step_rule, pi.NormalizedMomentum)
-        return replace(best, step_rule=replace(best.step_rule, rho=rho))
+        chosen = pi.settings_for(phi, preset)
+        assert isinstance(chosen.step_rule, pi.NormalizedMomentum)
+        return replace(chosen, step_rule=replace(chosen.step_rule, **changes))
+
+    return settings
+
+
+def _falling_late(preset: str) -> Callable[[NetworkLayer], Settings]:
+    """A preset whose rate falls in its last two fifths alone, along a cosine."""
+
+    def settings(phi: NetworkLayer) -> Settings:
+        chosen = pi.settings_for(phi, preset)
+        stages = (
+            pi.Stage(20, jitter=phi.defaults.jitter),
+            pi.Stage(190),
+            pi.Stage(140, decay="cosine"),
+        )
+        return replace(chosen, stages=stages).scaled_to(chosen.iterations)
 
     return settings
 
@@ -99,7 +116,7 @@ def _adam(phi: NetworkLayer) -> Settings:
 
 def _long_jitter(phi: NetworkLayer) -> Settings:
     jitter = phi.defaults.jitter
-    stages = (pi.Stage(140, jitter=jitter), pi.Stage(70), pi.Stage(140, decay="cosine"))
+    stages = (pi.Stage(140, jitter=jitter), pi.Stage(210, decay="root"))
     return replace(pi.settings_for(phi, "best"), stages=stages)
 
 
@@ -133,7 +150,12 @@ METHODS: dict[str, Callable[[NetworkLayer], Settings]] = {
     "best with Adam": _adam,
     "best with L-BFGS": _lbfgs,
     "best, own derivatives": _own_derivatives,
-    "best, rho = 0.9": _momentum(0.9),
+    "best, fixed memory": _steps("best", rho=0.95, growth=0.0),
+    "best, no step ahead": _steps("best", ahead=0.0),
+    "best, falling late": _falling_late("best"),
+    "quick, fixed memory": _steps("quick", rho=0.85, growth=0.0),
+    "quick, no step ahead": _steps("quick", ahead=0.0),
+    "quick, falling late": _falling_late("quick"),
     "best on a pyramid": _pyramid,
     "best, p = 1": _canvas(exponent=1.0),
     "best, p = 1.25": _canvas(exponent=1.25),
