@@ -40,6 +40,12 @@ def test_numbers_with_their_nouns(count: object, words: tuple[str, ...], said: s
     assert counted(count, *words) == said
 
 
+def test_a_name_typed_in_part_is_the_beginning_of_what_was_meant() -> None:
+    known = ["alexnet-conv", "alexnet-torchvision-with-all-layers", "vgg16-conv"]
+    assert nearest("alexnet", known) == f"did you mean: {known[0]}, {known[1]}?"
+    assert nearest("vg", known) == f"known: {', '.join(known)}"
+
+
 def test_long_lists_are_cut() -> None:
     assert nearest("zzz", ["a1", "b2", "c3"], n=2) == "known: a1, b2, ..."
     assert nearest("zzz", []) == "none are known"

@@ -84,7 +84,10 @@ def nearest(name: str, known: Iterable[str], n: int = 5) -> str:
     if not names:
         return "none are known"
     by_lower = {candidate.lower(): candidate for candidate in reversed(names)}
-    close = get_close_matches(name.lower(), list(by_lower), n=n, cutoff=0.6)
+    # A name typed in part is the beginning of what was meant, however long the rest is.
+    begun = [key for key in by_lower if len(name) > 2 and key.startswith(name.lower())]
+    close = [*get_close_matches(name.lower(), list(by_lower), n=n, cutoff=0.6), *begun]
+    close = list(dict.fromkeys(close))[:n]
     if close:
         return f"did you mean: {', '.join(by_lower[key] for key in close)}?"
     return f"known: {', '.join(names[:n])}{', ...' if len(names) > n else ''}"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +36,13 @@ def test_without_out_a_free_name_is_taken(run, photo, elsewhere):
         assert run(*short(photo)).code == 0
     stem = f"{photo.stem}-efficientnet-lite0-stem"
     assert names(elsewhere / "preimage-out") == {stem, f"{stem}-2"}
+
+
+def test_the_parts_of_the_energy_add_up(run, photo):
+    answer = run(*short(photo, "--fidelity", 20))
+    numbers = r"energy +(\S+) \(20 x loss (\S+), bounded range (\S+), total variation (\S+)\)"
+    total, loss, *priors = map(float, re.search(numbers, answer.out).groups())
+    assert total == pytest.approx(20 * loss + sum(priors), rel=1e-3)
 
 
 def test_json_alone_writes_nothing(run, photo, elsewhere):

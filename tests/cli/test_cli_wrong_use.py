@@ -43,6 +43,19 @@ def test_text_named_as_a_photo(fails):
     assert "text.jpg: expected an image" in fails(1, "invert", "text.jpg", *STEM)
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("invert", "photo.jpg", "--model", "hog", "--size", 1_000_000), "1<=x<=4096"),
+        (("encode", "photo.jpg", "--model", "dsift", "--size", 4097), "1<=x<=4096"),
+        (("invert", "photo.jpg", *STEM, "--restarts", 100_000), "1<=x<=1000"),
+        (("maximize", "--layer", "stem", "--channels", 1, "--restarts", 1001), "1<=x<=1000"),
+    ],
+)
+def test_what_would_fill_the_memory_is_refused(fails, words, said):
+    assert f"is not in the range {said}." in fails(2, *words)
+
+
 def test_one_pixel(fails):
     Image.new("RGB", (1, 1)).save("one.png")
     assert "1x1" in fails(1, "invert", "one.png", *STEM)

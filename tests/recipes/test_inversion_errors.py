@@ -81,6 +81,10 @@ def test_an_empty_list_of_images() -> None:
     refused(UsageError, "no image was given", small_layer(), [])
 
 
+def test_neither_an_image_nor_a_list() -> None:
+    refused(UsageError, "expected a path, an image or a list of them, got 3", small_layer(), 3)
+
+
 @pytest.mark.parametrize(
     ("code", "words"),
     [

@@ -151,7 +151,13 @@ def _lines(result: Result) -> Iterator[tuple[str, str]]:
     yield result.headline
     terms = dict(record["energy"])
     total = terms.pop("total")
-    parts = ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in terms.items())
+    # The loss is recorded without its weight C; with it the parts add up.
+    weight = record["settings"].get("fidelity", 1)
+    weights = {} if weight == 1 else {"loss": f"{weight:g} x "}
+    parts = ", ".join(
+        f"{weights.get(name, '')}{name.replace('_', ' ')} {value:.4g}"
+        for name, value in terms.items()
+    )
     yield "energy", f"{total:.4g} ({parts})"
     before, now = _classes(record)
     if now:

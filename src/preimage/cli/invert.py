@@ -36,7 +36,13 @@ if TYPE_CHECKING:
     "--fidelity", "C", "Weight of the loss against the image prior. Default: the layer's own."
 )
 @options.whole("--iterations", "N", "Total; the preset's stages are scaled to it.")
-@options.whole("--restarts", "R", "Pre-images of each image, from seed N, N+1 ...", default=1)
+@options.whole(
+    "--restarts",
+    "R",
+    "Pre-images of each image, from seed N, N+1 ...",
+    default=1,
+    most=options.MOST_RESTARTS,
+)
 @options.whole("--neighbourhood", "K", "Only the central KxK cells of the code count.")
 @click.option(
     "--channels",

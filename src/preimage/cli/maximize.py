@@ -98,7 +98,13 @@ def position_pair(
 )
 @options.whole("--iterations", "N", "Total; the preset's stages are scaled to it.")
 @options.whole("--jitter", "T", "Shift the view by up to T-1 pixels. Default: the preset's.")
-@options.whole("--restarts", "R", "Images of each objective, from seed N, N+1 ...", default=1)
+@options.whole(
+    "--restarts",
+    "R",
+    "Images of each objective, from seed N, N+1 ...",
+    default=1,
+    most=options.MOST_RESTARTS,
+)
 @options.weight(
     "--diversity", "W", "Weight of a term that pushes restarts apart; 2 is a good first try."
 )

@@ -28,6 +28,12 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 DEFAULT_MODEL = "efficientnet-lite0"
 
+LARGEST_SIDE = 4096
+"""Of images to be searched; a slip of the keyboard had better not fill the memory."""
+
+MOST_RESTARTS = 1000
+"""All restarts are one batch."""
+
 
 def network(command: Command) -> Command:
     """`--model` and `--layer`."""
@@ -90,7 +96,7 @@ def size(default: str) -> Callable[[Command], Command]:
     return click.option(
         "--size",
         metavar="PX",
-        type=Whole(min=1),
+        type=Whole(min=1, max=LARGEST_SIDE),
         help="hog, hogb, dsift, networks of any size: bring the photo to a central square of this "
         "side. "
         f"Default: {default}.",
@@ -132,11 +138,11 @@ def as_json(command: Command) -> Command:
 
 
 def whole(
-    name: str, metavar: str, help: str, default: int | None = None
+    name: str, metavar: str, help: str, default: int | None = None, most: int | None = None
 ) -> Callable[[Command], Command]:
     """An option that takes a whole number of at least 1."""
     shown = default is not None
-    kind = Whole(min=1)
+    kind = Whole(min=1, max=most)
     return click.option(
         name, metavar=metavar, type=kind, default=default, show_default=shown, help=help
     )

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import torch
-from PIL import Image
 from torch import Tensor
 
 from preimage.energy import Energy, InnerProduct
@@ -25,6 +23,7 @@ from preimage.recipes.records import (
     make_result,
     name_of,
     origin,
+    photos_in,
 )
 from preimage.recipes.settings import Settings
 from preimage.recipes.views import view_for
@@ -161,13 +160,9 @@ def caricature(
             iterations=iterations,
             jitter=jitter,
         )
-    single = isinstance(images, str | Path | Image.Image)
-    photos = [images] if isinstance(images, str | Path | Image.Image) else list(images)
-    if not photos:
-        raise UsageError("no image was given.")
-    targets = [Target.of(representation, photo, view[0]) for photo in photos]
+    targets = [Target.of(representation, photo, view[0]) for photo in photos_in(images)]
     results = _search(representation, targets, settings, view, seed, callbacks)
-    return results[0] if single else results
+    return results[0] if isinstance(images, Photo) else results
 
 
 def excited(code: Tensor) -> tuple[Tensor, Tensor]:

@@ -22,7 +22,7 @@ from preimage.errors import PreimageError, UsageError
 from preimage.recipes.dictionaries import BLOCK, Dictionary, dictionary_for
 from preimage.recipes.inversion import Target, as_array, as_code, results_of
 from preimage.recipes.presets import settings_for
-from preimage.recipes.records import Photo
+from preimage.recipes.records import Photo, photos_in
 from preimage.recipes.settings import Settings
 from preimage.recipes.views import view_for
 from preimage.representations import Representation
@@ -81,11 +81,8 @@ def hoggle(
         assert array is not None  # one of the two was given
         single, targets = True, [Target(None, None, as_code(representation, array, view))]
     else:
-        photos = [images] if isinstance(images, Photo) else list(images)
-        if not photos:
-            raise UsageError("no image was given.")
         single = isinstance(images, Photo)
-        targets = [Target.of(representation, photo, view[0]) for photo in photos]
+        targets = [Target.of(representation, photo, view[0]) for photo in photos_in(images)]
     results = _applied(representation, targets, pairs, view)
     return results[0] if single else results
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,6 +25,7 @@ from preimage.recipes.records import (
     make_result,
     name_of,
     origin,
+    photos_in,
 )
 from preimage.recipes.settings import Settings, check_overrides
 from preimage.recipes.views import view_for
@@ -98,15 +98,12 @@ def invert(
         settings = settings_for(representation, preset, view=view, **overrides)
     elif overrides or preset != "best":
         raise UsageError("give either whole settings or a preset with overrides, not both.")
-    single = restarts == 1 and (images is None or isinstance(images, str | Path | Image.Image))
+    single = restarts == 1 and (images is None or isinstance(images, Photo))
     if images is None:
         assert array is not None  # one of the two was given
         targets = [Target(None, None, as_code(representation, array, view))]
     else:
-        photos = [images] if isinstance(images, str | Path | Image.Image) else list(images)
-        if not photos:
-            raise UsageError("no image was given.")
-        targets = [Target.of(representation, photo, view[0]) for photo in photos]
+        targets = [Target.of(representation, photo, view[0]) for photo in photos_in(images)]
     array = None if mask is None else as_mask(mask, tuple(targets[0].code.shape[1:]), settings)
     results = _search(
         representation, targets, settings, view, array, seed, restarts, callbacks, display_stretched

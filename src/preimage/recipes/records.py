@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,22 @@ from preimage.search.result import SCHEMA, Result
 Photo = str | Path | Image.Image
 Observer = Callable[[Snapshot], None]
 Record = Mapping[str, Any]
+
+
+def photos_in(images: Photo | Sequence[Photo]) -> list[Photo]:
+    """One image or several, as a list.
+
+    Raises:
+        UsageError: if it is neither, or there is none.
+    """
+    if isinstance(images, Photo):
+        return [images]
+    if not isinstance(images, Iterable):
+        raise UsageError(f"expected a path, an image or a list of them, got {images!r}.")
+    photos = list(images)
+    if not photos:
+        raise UsageError("no image was given.")
+    return photos
 
 
 M_WORDS = {

@@ -287,7 +287,10 @@ def _representation(record: Mapping[str, Any], trust: bool) -> Representation:
     if not isinstance(layer, str | None):
         raise _damaged("layer", layer)
     if hand_crafted(model) is None and not _is_network(model):
-        raise PreimageError("made with a module of your own: call pi.invert with it.")
+        raise PreimageError(
+            "made with a module of your own: call pi.invert with it. If it is a network that was "
+            f"added by name, add it here, too: preimage weights add FILE --name {_shown(model)}."
+        )
     if adapters.is_own_code(model) and not trust:
         raise PreimageError(
             f"made with {_shown(model)}, code that would be imported and run: if you know the "
