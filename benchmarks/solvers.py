@@ -102,7 +102,7 @@ def _falling_late(preset: str) -> Callable[[NetworkLayer], Settings]:
 
 
 def _pyramid(phi: NetworkLayer) -> Settings:
-    """The canvas and the step rule that suit HOG, for a network."""
+    """The canvas that suits HOG, for a network, with a momentum of fixed memory."""
     return replace(
         pi.settings_for(phi, "best"),
         canvas=pi.PyramidCanvas(amplitude=1.0),

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy import optimize
 from torch import Tensor
 
+from preimage.errors import UsageError
 from preimage.search import LBFGS, Adam, Momentum, NormalizedMomentum
 from preimage.search.step_rules import StepRule
 from toys import random_image
@@ -150,6 +151,22 @@ def test_normalized_momentum_is_its_equation(
         x = x - 0.3 * rate * ((1 - ahead * new) * m + ahead * new * u)
         rule.step_(parameters, gradient.clone(), torch.zeros(2), rate, state)
         np.testing.assert_allclose(parameters.numpy(), x, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"rho": 1.0}, "rho must be at least 0 and below 1, got 1.0"),
+        ({"rho": -0.1}, "rho must be at least 0 and below 1, got -0.1"),
+        ({"rho": float("nan")}, "rho must be at least 0 and below 1, got nan"),
+        ({"growth": -0.1}, "growth must be at least 0, got -0.1"),
+    ],
+)
+def test_a_memory_without_end_or_that_shrinks_is_refused(
+    options: dict[str, float], words: str
+) -> None:
+    with pytest.raises(UsageError, match=words):
+        NormalizedMomentum(0.1, **options)
 
 
 @pytest.mark.parametrize("rule", [Adam(0.01), Momentum(0.01)], ids=repr)

@@ -168,7 +168,8 @@ def _quick(
 
 
 BESIDE_PLACES = 0.75
-"""Rate that suits waves beside places, over the one that suits waves alone."""
+"""Rate of waves beside places, over that of waves alone; chosen so that those keep the rates that
+were measured for them before the momentum's memory grew."""
 
 
 def waves_alone(settings: Settings) -> Settings:

@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from preimage.errors import UsageError
+
 State = dict[str, Any]
 
 
@@ -174,6 +176,9 @@ class NormalizedMomentum(StepRule):
         growth: by how many iterations the momentum's memory 1/(1−ρ) grows in an iteration.
         ahead: a, how much of Nesterov's step ahead of the momentum is taken; 1 is all of it.
         epsilon: keeps a coordinate without gradient where it is.
+
+    Raises:
+        UsageError: if ρ is not below 1, which would be an endless memory, or the memory shrinks.
     """
 
     rate: float
@@ -182,6 +187,12 @@ class NormalizedMomentum(StepRule):
     growth: float = 0.0
     ahead: float = 0.0
     epsilon: float = 1e-12
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.rho < 1:
+            raise UsageError(f"rho must be at least 0 and below 1, got {self.rho!r}.")
+        if not self.growth >= 0:
+            raise UsageError(f"growth must be at least 0, got {self.growth!r}.")
 
     def begin(self, parameters: Tensor) -> State:
         return _moments(parameters)
