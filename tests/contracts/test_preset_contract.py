@@ -300,6 +300,12 @@ def test_fidelity_is_one_from_the_last_pooling_of_the_embedded_network_on(layer:
     assert layer_defaults("efficientnet-lite0")["head"].fidelity > 1.0
 
 
+def test_fidelity_of_the_embedded_networks_blocks_goes_by_depth_where_they_see_everything() -> None:
+    defaults = layer_defaults("efficientnet-lite0")
+    got = [defaults[f"block{i:02}"].fidelity for i in range(1, 17)]
+    assert got == [300.0] * 13 + [100.0] * 2 + [20.0]
+
+
 @pytest.mark.parametrize(
     ("part", "value", "words"),
     [

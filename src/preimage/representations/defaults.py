@@ -2,20 +2,28 @@
 
 The paper lists C layer by layer (Sect. 5.2.1): 300 up to relu3 of AlexNet and VGG-M and conv4_3
 of VGG-VD-16, 100 up to relu4 and for conv5_1, 20 up to relu5 and conv5_3, 1 from there on. All
-of it follows from how much of the input a component sees.
+of it follows from how much of the input a component sees, and all of it follows from how far into
+the network it stands. Networks with residual sums tell the two apart: their receptive fields soon
+exceed the input while most of a cell's sum still comes from near by, and with C = 20 the prior
+washes out light and colour that the code has kept (docs/inversion.md). So a layer is as shallow
+as the shallower of the two says.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 
 from preimage.representations.base import Defaults
 from preimage.representations.geometry import Layer
 
-SHALLOW = 0.45
-"""Up to this part of the input seen, C = 300."""
-MIDDLE = 0.60
-"""Up to this part of the input seen, C = 100."""
+SHALLOW, SHALLOW_DEPTH = 0.45, 0.80
+"""Up to this part of the input seen, or before this part of the network's depth, C = 300."""
+MIDDLE, MIDDLE_DEPTH = 0.60, 0.90
+"""The same for C = 100."""
+
+WEIGHTED = frozenset({"convolution", "fully connected", "attention", "block"})
+"""Kinds of layers that depth is counted in."""
 
 
 def jitter_for(stride: int) -> int:
@@ -28,21 +36,20 @@ def jitter_for(stride: int) -> int:
     return max(1, round(stride / 4))
 
 
-def fidelity_for(layer: Layer, input_size: int, is_final: bool) -> float:
-    """C by the part of the input that the layer's components see.
+def fidelity_for(layer: Layer, input_size: int, depth: float, is_final: bool) -> float:
+    """C by the part of the input that the layer's components see, and by its depth.
 
-    `is_final` marks the layers from the network's last pooling on, which get C = 1, as does every
-    code without positions. A layer without geometry, as in a transformer, is taken to see all of
-    the input.
+    `depth` is the part of the network's layers with weights up to this one, from 0 to 1, of those
+    that give a map. `is_final` marks the layers from the network's last pooling on, which get
+    C = 1, as does every code without positions. A layer without geometry, as in a transformer, is
+    taken to see all of the input.
     """
     if is_final or len(layer.shape) == 1:
         return 1.0
-    if layer.geometry is None:
-        return 20.0
-    seen = layer.geometry.receptive_field / input_size
-    if seen <= SHALLOW:
+    seen = 1.0 if layer.geometry is None else layer.geometry.receptive_field / input_size
+    if seen <= SHALLOW or depth < SHALLOW_DEPTH:
         return 300.0
-    return 100.0 if seen <= MIDDLE else 20.0
+    return 100.0 if seen <= MIDDLE or depth < MIDDLE_DEPTH else 20.0
 
 
 def defaults_for(layers: Sequence[Layer], input_size: int) -> dict[str, Defaults]:
@@ -58,8 +65,18 @@ def defaults_for(layers: Sequence[Layer], input_size: int) -> dict[str, Defaults
             final = len(layers)
     return {
         layer.name: Defaults(
-            fidelity=fidelity_for(layer, input_size, is_final=i >= final),
+            fidelity=fidelity_for(layer, input_size, depth, is_final=i >= final),
             jitter=jitter_for(layer.spacing),
         )
-        for i, layer in enumerate(layers)
+        for i, (layer, depth) in enumerate(zip(layers, _depths(layers, final), strict=True))
     }
+
+
+def _depths(layers: Sequence[Layer], final: int) -> list[float]:
+    """Of the layers with weights that give a map before `final`, the part up to each layer."""
+    counted = [
+        i < final and layer.kind in WEIGHTED and len(layer.shape) > 1 and layer.shape[1:] > (1, 1)
+        for i, layer in enumerate(layers)
+    ]
+    total = sum(counted)
+    return [reached / total if total else 1.0 for reached in accumulate(counted)]
