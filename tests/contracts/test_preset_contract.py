@@ -15,9 +15,10 @@ from preimage.energy import BoundedRange, TotalVariation
 from preimage.errors import PreimageError, UsageError
 from preimage.recipes import PRESETS, Settings, invert, settings_for
 from preimage.recipes.presets import representation_for
-from preimage.representations import Defaults, NetworkLayer, representation
+from preimage.representations import Defaults, Geometry, NetworkLayer, representation
 from preimage.representations.catalogue import layer_defaults, layers_of
 from preimage.search import (
+    FrameCanvas,
     PixelCanvas,
     PyramidCanvas,
     Result,
@@ -258,6 +259,30 @@ def test_the_record_says_which_gradient_was_used() -> None:
         result = invert(representation("hog"), code=code, preset=preset, iterations=1)
         assert isinstance(result, Result)
         assert result.record["representation"]["options"]["gradient"] == gradient
+
+
+@pytest.mark.parametrize("name", ["best", "quick"])
+def test_low_frequencies_keep_up_where_a_layer_that_sees_everything_has_a_shallow_c(
+    name: str,
+) -> None:
+    def exponent(own: float, sees: float, **changes: Any) -> float:
+        phi = NetworkLayer(
+            small_network(),
+            "conv2",
+            mean=MEAN,
+            geometry=Geometry(90, 4, 0.0),
+            defaults=Defaults(own, jitter=1),
+        )
+        side = round(90 / sees)
+        canvas = settings_for(phi, name, view=(side, side), **changes).canvas
+        assert isinstance(canvas, FrameCanvas)
+        return canvas.exponent
+
+    assert [exponent(300.0, sees) for sees in (0.3, 1.5, 3.0)] == [1.5, 1.5, 1.2]
+    assert [exponent(20.0, sees) for sees in (0.3, 1.5, 3.0)] == [1.5, 1.0, 1.0]
+    # It is the layer's own C that tells, not one asked for.
+    assert exponent(300.0, 1.5, fidelity=1.0) == 1.5
+    assert exponent(20.0, 1.5, fidelity=300.0) == 1.0
 
 
 PAPERS_FIDELITY = {

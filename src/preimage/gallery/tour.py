@@ -74,7 +74,6 @@ STOPS: tuple[Stop, ...] = (
         "Two thirds of the way in. The patches now overlap so far that every number has seen much "
         "of the photo. Eyes, muzzle and stripes are where they belong; light and colour are kept "
         "only roughly, and the fine texture is the search's guess.",
-        DEEP_FIDELITY,
     ),
     Stop(
         "block16",

@@ -11,6 +11,7 @@ from preimage.recipes.settings import Settings
 from preimage.recipes.views import View, view_for
 from preimage.representations import Representation
 from preimage.representations.catalogue import hand_crafted
+from preimage.representations.defaults import SHALLOW_FIDELITY
 from preimage.search.canvases import FrameCanvas, PixelCanvas, PyramidCanvas, SpectralCanvas
 from preimage.search.softening import Softening
 from preimage.search.stages import Stage
@@ -88,6 +89,15 @@ last pooling (AlexNet's pool5) had better keep nearly its own derivative. Where 
 known, a layer is taken for one as deep as that.
 """
 
+EARLY_FROM = 0.5
+EARLY: tuple[Depth, ...] = (
+    Depth(seen=1.7, exponent=1.5, range="sigmoid", rate=0.015, pooling=1),
+    Depth(seen=math.inf, exponent=1.2, range="sigmoid", rate=0.015, pooling=1),
+)
+"""For layers that see more than this of the input, but come early in their network and have a
+shallow layer's C: with it the code fixes light and colour, which the low frequencies carry.
+"""
+
 
 @dataclass(frozen=True)
 class HandCraftedSearch:
@@ -136,7 +146,8 @@ def _hand_crafted_best(
 def _depth_of(representation: Representation, view: View) -> Depth:
     geometry = representation.geometry
     seen = 1.0 if geometry is None else geometry.receptive_field / min(view)
-    return next(depth for depth in DEPTHS if seen <= depth.seen)
+    early = seen > EARLY_FROM and representation.defaults.fidelity == SHALLOW_FIDELITY
+    return next(depth for depth in (EARLY if early else DEPTHS) if seen <= depth.seen)
 
 
 def _best(

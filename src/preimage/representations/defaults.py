@@ -17,10 +17,11 @@ from itertools import accumulate
 from preimage.representations.base import Defaults
 from preimage.representations.geometry import Layer
 
-SHALLOW, SHALLOW_DEPTH = 0.45, 0.80
-"""Up to this part of the input seen, or before this part of the network's depth, C = 300."""
-MIDDLE, MIDDLE_DEPTH = 0.60, 0.90
-"""The same for C = 100."""
+SHALLOW, SHALLOW_DEPTH, SHALLOW_FIDELITY = 0.45, 0.80, 300.0
+"""Up to this part of the input seen, or before this part of the network's depth, C is this."""
+MIDDLE, MIDDLE_DEPTH, MIDDLE_FIDELITY = 0.60, 0.90, 100.0
+"""The same for what follows."""
+DEEP_FIDELITY, FINAL_FIDELITY = 20.0, 1.0
 
 WEIGHTED = frozenset({"convolution", "fully connected", "attention", "block"})
 """Kinds of layers that depth is counted in."""
@@ -40,16 +41,16 @@ def fidelity_for(layer: Layer, input_size: int, depth: float, is_final: bool) ->
     """C by the part of the input that the layer's components see, and by its depth.
 
     `depth` is the part of the network's layers with weights up to this one, from 0 to 1, of those
-    that give a map. `is_final` marks the layers from the network's last pooling on, which get
-    C = 1, as does every code without positions. A layer without geometry, as in a transformer, is
-    taken to see all of the input.
+    that give a map. `is_final` marks the layers from the network's last pooling on, which get the
+    least C, as does every code without positions. A layer without geometry, as in a transformer,
+    is taken to see all of the input.
     """
     if is_final or len(layer.shape) == 1:
-        return 1.0
+        return FINAL_FIDELITY
     seen = 1.0 if layer.geometry is None else layer.geometry.receptive_field / input_size
     if seen <= SHALLOW or depth < SHALLOW_DEPTH:
-        return 300.0
-    return 100.0 if seen <= MIDDLE or depth < MIDDLE_DEPTH else 20.0
+        return SHALLOW_FIDELITY
+    return MIDDLE_FIDELITY if seen <= MIDDLE or depth < MIDDLE_DEPTH else DEEP_FIDELITY
 
 
 def defaults_for(layers: Sequence[Layer], input_size: int) -> dict[str, Defaults]:
