@@ -31,7 +31,7 @@ import preimage as pi
 from preimage.images import Tile, as_picture, contact_sheet, to_pixels
 from preimage.metrics.lpips import lpips
 from preimage.recipes.caricature import start_from
-from preimage.recipes.presets import waves_alone
+from preimage.recipes.presets import BESIDE_PLACES
 from preimage.recipes.settings import Settings
 from preimage.representations import NetworkLayer
 from preimage.search import UniformNoise
@@ -55,7 +55,13 @@ def _canvas(**changes: Any) -> Callable[[NetworkLayer], Settings]:
 
 
 def _waves_alone(phi: NetworkLayer) -> Settings:
-    return waves_alone(pi.settings_for(phi, "best"))
+    """`best` without its places: the spectrum, and larger steps."""
+    best = pi.settings_for(phi, "best")
+    frame, rule = best.canvas, best.step_rule
+    assert isinstance(frame, pi.FrameCanvas)
+    assert isinstance(rule, pi.NormalizedMomentum)
+    canvas = pi.SpectralCanvas(frame.exponent, frame.amplitude, frame.range)
+    return replace(best, canvas=canvas, step_rule=replace(rule, rate=rule.rate / BESIDE_PLACES))
 
 
 def _prototype(phi: NetworkLayer) -> Settings:

@@ -70,10 +70,10 @@ STOPS: tuple[Stop, ...] = (
     ),
     Stop(
         "block11",
-        "The animal, in colours of its own",
+        "The animal, a little faded",
         "Two thirds of the way in. The patches now overlap so far that every number has seen much "
-        "of the photo. Eyes, muzzle and stripes are where they belong; light and colour are kept "
-        "only roughly, and the fine texture is the search's guess.",
+        "of the photo. Eyes, muzzle and stripes are where they belong, and so are the colours, "
+        "only paler; the fine texture is the search's guess.",
     ),
     Stop(
         "block16",

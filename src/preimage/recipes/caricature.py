@@ -12,7 +12,7 @@ from preimage.energy import Energy, InnerProduct
 from preimage.energy.losses import squared_norm
 from preimage.errors import PreimageError, UsageError, nearest
 from preimage.recipes.inversion import Target
-from preimage.recipes.presets import settings_for, waves_alone
+from preimage.recipes.presets import BESIDE_PLACES, Depth, depth_seen, settings_for
 from preimage.recipes.records import (
     Classes,
     Observer,
@@ -80,25 +80,24 @@ def caricature_settings(
     check_strength(fidelity)
     settings = settings_for(representation, preset, view=view, fidelity=fidelity, jitter=jitter)
     if isinstance(settings.canvas, FrameCanvas):
-        settings = _from_photo(settings)
+        where = view_for(representation) if view is None else view
+        settings = _from_photo(settings, depth_seen(representation, where))
     stage = Stage(chosen.iterations, jitter=settings.jitter, decay=chosen.decay)
     settings = replace(settings, stages=(stage,))
     return settings if iterations is None else settings.scaled_to(iterations)
 
 
-def _from_photo(settings: Settings) -> Settings:
+def _from_photo(settings: Settings, depth: Depth) -> Settings:
     """What suits a search that begins as a photo, where inversion begins as noise.
 
     The spectrum alone, because with places beside it deep layers cover the photo with a fine grid,
-    and one that keeps within 0-255, where the photo is. The layer's own derivatives: soft ones ask
-    for what the photo does not excite, in garish colours. Short averages: every iteration has
-    another jitter.
+    and one that keeps within 0-255, where the photo is; as steep as suits what the layer sees,
+    because the photo's light and colour are there from the start. The layer's own derivatives: soft
+    ones ask for what the photo does not excite, in garish colours. Short averages: every iteration
+    has another jitter.
     """
-    settings = waves_alone(settings)
-    assert isinstance(settings.canvas, SpectralCanvas)
-    assert isinstance(settings.step_rule, NormalizedMomentum)
-    canvas = replace(settings.canvas, range="sigmoid")
-    rule = NormalizedMomentum(settings.step_rule.rate, rho=0.9, beta2=0.6)
+    canvas = SpectralCanvas(depth.exponent, range="sigmoid")
+    rule = NormalizedMomentum(depth.rate / BESIDE_PLACES, rho=0.9, beta2=0.6)
     return replace(settings, canvas=canvas, step_rule=rule, softening=None)
 
 

@@ -12,7 +12,7 @@ from preimage.recipes.views import View, view_for
 from preimage.representations import Representation
 from preimage.representations.catalogue import hand_crafted
 from preimage.representations.defaults import SHALLOW_FIDELITY
-from preimage.search.canvases import FrameCanvas, PixelCanvas, PyramidCanvas, SpectralCanvas
+from preimage.search.canvases import FrameCanvas, PixelCanvas, PyramidCanvas
 from preimage.search.softening import Softening
 from preimage.search.stages import Stage
 from preimage.search.step_rules import NormalizedMomentum, WindowedAdaGrad
@@ -143,11 +143,22 @@ def _hand_crafted_best(
     )
 
 
+def depth_seen(representation: Representation, view: View) -> Depth:
+    """The row of `DEPTHS` for the part of the image that a layer's components see."""
+    seen = _seen(representation, view)
+    return next(depth for depth in DEPTHS if seen <= depth.seen)
+
+
 def _depth_of(representation: Representation, view: View) -> Depth:
+    seen = _seen(representation, view)
+    if seen > EARLY_FROM and representation.defaults.fidelity == SHALLOW_FIDELITY:
+        return next(depth for depth in EARLY if seen <= depth.seen)
+    return depth_seen(representation, view)
+
+
+def _seen(representation: Representation, view: View) -> float:
     geometry = representation.geometry
-    seen = 1.0 if geometry is None else geometry.receptive_field / min(view)
-    early = seen > EARLY_FROM and representation.defaults.fidelity == SHALLOW_FIDELITY
-    return next(depth for depth in (EARLY if early else DEPTHS) if seen <= depth.seen)
+    return 1.0 if geometry is None else geometry.receptive_field / min(view)
 
 
 def _best(
@@ -181,15 +192,6 @@ def _quick(
 BESIDE_PLACES = 0.75
 """Rate of waves beside places, over that of waves alone; chosen so that those keep the rates that
 were measured for them before the momentum's memory grew."""
-
-
-def waves_alone(settings: Settings) -> Settings:
-    """Settings that search a frame, without its places: the spectrum, and larger steps."""
-    frame, rule = settings.canvas, settings.step_rule
-    assert isinstance(frame, FrameCanvas)
-    assert isinstance(rule, NormalizedMomentum)
-    canvas = SpectralCanvas(frame.exponent, frame.amplitude, frame.range)
-    return replace(settings, canvas=canvas, step_rule=replace(rule, rate=rule.rate / BESIDE_PLACES))
 
 
 PRESETS: tuple[Preset, ...] = (
