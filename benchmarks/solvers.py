@@ -3,6 +3,8 @@
     python benchmarks/solvers.py run --photos DIR --model alexnet --layers conv1,relu3 \\
         --methods "paper|best" --iterations 100,350 --count 20 --out solvers.jsonl
     python benchmarks/solvers.py table solvers.jsonl
+    python benchmarks/solvers.py ideas solvers.jsonl --iterations 100
+    python benchmarks/solvers.py seconds --photo FILE --methods "best|paper"
     python benchmarks/solvers.py picture --photo FILE --layer relu3 --out relu3.png
 
 Every line of the file is one photo, layer, method and number of iterations. `run` adds what is not
@@ -22,7 +24,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
-from statistics import fmean
+from statistics import fmean, geometric_mean, median
 from typing import Any
 
 import torch
@@ -299,6 +301,65 @@ def table(arguments: argparse.Namespace) -> None:
         print("| " + " | ".join(columns) + " |")
 
 
+def ideas(arguments: argparse.Namespace) -> None:
+    """Markdown: a row a method, the lowest first; its mean energy on each layer, and what it needs.
+
+    Only cases that all methods of the files have in this number of iterations. The last two columns
+    are geometric means over layers, of `best`'s.
+    """
+    found = [r for r in read(arguments.files) if r["iterations"] == arguments.iterations]
+    methods = list(dict.fromkeys(record["method"] for record in found))
+    if "best" not in methods:
+        raise SystemExit(f"the files hold no line of best with {arguments.iterations} iterations")
+    by_case: dict[tuple[str, str, str], dict[str, Record]] = defaultdict(dict)
+    for record in found:
+        by_case[record["model"], record["layer"], record["photo"]][record["method"]] = record
+    layers: dict[str, list[dict[str, Record]]] = defaultdict(list)
+    for (model, layer, _), case in by_case.items():
+        if len(case) == len(methods):
+            layers[f"{model.split('.')[0]} {layer}"].append(case)
+
+    def means(method: str, name: str) -> list[float]:
+        return [fmean(case[method][name] for case in cases) for cases in layers.values()]
+
+    def of_best(method: str, name: str) -> float:
+        both = zip(means(method, name), means("best", name), strict=True)
+        return geometric_mean(mine / its for mine, its in both)
+
+    columns = [f"{layer} ({len(cases)})" for layer, cases in layers.items()]
+    columns += ["energy", "LPIPS"]
+    print("| method | " + " | ".join(columns) + " |")
+    print("|" + "---|" * (len(columns) + 1))
+    for method in sorted(methods, key=lambda method: of_best(method, "energy")):
+        values = [f"{mean:.3g}" for mean in means(method, "energy")]
+        values += [f"{of_best(method, name):.2f}" for name in ("energy", "lpips")]
+        print(f"| {method} | " + " | ".join(values) + " |")
+
+
+def seconds(arguments: argparse.Namespace) -> None:
+    """Markdown: milliseconds an iteration, a row a method; in brackets, of `best`'s.
+
+    The methods take turns, so that whatever else the machine does falls on all of them alike; the
+    median over the turns.
+    """
+    methods = arguments.methods.split("|")
+    columns: dict[str, dict[str, float]] = {}
+    for name in arguments.layers.split(","):
+        model, layer = name.split(":")
+        phi = pi.representation(model, layer)
+        turns: dict[str, list[float]] = {method: [] for method in methods}
+        for _ in range(arguments.turns):
+            for method in methods:
+                took = search(phi, [arguments.photo], method, arguments.iterations)[0]["seconds"]
+                turns[method].append(1000 * took / arguments.iterations)
+        columns[f"{model} {layer}"] = {method: median(turns[method]) for method in methods}
+    print("| method | " + " | ".join(columns) + " |")
+    print("|" + "---|" * (len(columns) + 1))
+    for method in methods:
+        values = [f"{ms[method]:.0f} ({ms[method] / ms['best']:.2f})" for ms in columns.values()]
+        print(f"| {method} | " + " | ".join(values) + " |")
+
+
 PUBLISHED = 350
 """Iterations of the paper's inversions."""
 
@@ -356,6 +417,17 @@ def main() -> None:
     printer.add_argument("files", type=Path, nargs="+")
     printer.add_argument("--floor-iterations", type=int, default=1000)
     printer.set_defaults(command=table)
+    comparer = commands.add_parser("ideas", help="print how the methods of some files compare")
+    comparer.add_argument("files", type=Path, nargs="+")
+    comparer.add_argument("--iterations", type=int, default=350)
+    comparer.set_defaults(command=ideas)
+    timer = commands.add_parser("seconds", help="print what an iteration of each method takes")
+    timer.add_argument("--photo", type=Path, required=True)
+    timer.add_argument("--layers", default="alexnet:relu3,efficientnet-lite0:block11")
+    timer.add_argument("--methods", default="best|paper", help="names of METHODS, best among them")
+    timer.add_argument("--iterations", type=int, default=20)
+    timer.add_argument("--turns", type=int, default=7)
+    timer.set_defaults(command=seconds)
     arguments = parser.parse_args()
     arguments.command(arguments)
 

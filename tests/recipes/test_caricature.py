@@ -120,7 +120,7 @@ def test_a_search_from_a_photo_has_waves_alone_and_the_layers_own_derivatives(pr
 
 
 def test_a_search_from_a_photo_is_as_steep_as_suits_what_the_layer_sees() -> None:
-    """Light and colour, for which inversions of such layers are steeper, are there from the start."""
+    """Light and colour, for which such inversions are steeper, are there from the start."""
     phi = pi.representation("efficientnet-lite0", layer="block11")
     assert pi.settings_for(phi).canvas.exponent == 1.5
     assert caricature_settings(phi).canvas == pi.SpectralCanvas(1.0, range="sigmoid")
