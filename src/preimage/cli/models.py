@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 @click.command(cls=running.Heavy, short_help="List the models that can be looked into.")
 @options.as_json
 def models(*, as_json: bool) -> None:
-    """List the models that can be looked into, and whether their weights are here."""
+    """List the models that can be looked into, and whether their weights are here.
+
+    A name without its source is the first of that name: `alexnet` is `alexnet.torchvision`.
+    """
     from preimage.models.catalogue import every_model
     from preimage.representations.catalogue import HAND_CRAFTED
     from preimage.weights import added, store
