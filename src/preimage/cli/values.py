@@ -162,6 +162,8 @@ def input_options(
     scale, size = given.get("scale", ["1"]), given.get("size", [])
     if scale not in (["1"], ["255"]):
         raise wrong(f"scale is 1 or 255 (the network's white), got {','.join(scale)}.")
+    if "scale" in given and not {"mean", "std"} & given.keys():
+        raise wrong("scale is the unit of mean and std: give one of them, too.")
     chosen: InputOptions = {}
     try:
         unit = 255.0 / float(scale[0])
