@@ -275,7 +275,9 @@ def _windows(
     for side, cell, k, step, pad in zip(sides, cells, kernel, stride, padding, strict=True):
         beyond.append((pad, max((cell - 1) * step + k - side - pad, 0)))
     (top, bottom), (left, right) = beyond
-    whole = functional.pad(image, (left, right, top, bottom), value=-torch.inf)
+    margins = (left, right, top, bottom)
+    # Margins of zero would be a copy.
+    whole = functional.pad(image, margins, value=-torch.inf) if any(margins) else image
     rows, columns = (
         [slice(i, i + (cell - 1) * step + 1, step) for i in range(k)]
         for cell, k, step in zip(cells, kernel, stride, strict=True)
