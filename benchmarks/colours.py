@@ -6,7 +6,7 @@ Colour is what tells the channels apart: each pixel less its own grey (the mean 
 averaged over squares of 16 pixels, so that texture does not count. `agreement` is the cosine of the
 pre-image's colour and the photo's, over the whole image: 1 says the same hues in the same places,
 0 none of them. `strength` is the ratio of their lengths: below 1 the pre-image is paler. LPIPS is
-the distance to the photo. Means over photos.
+the distance to the photo. Means over photos; those without colour are left out.
 """
 
 from __future__ import annotations
@@ -23,15 +23,19 @@ from torch.nn.functional import avg_pool2d, cosine_similarity
 import preimage as pi
 from preimage.metrics.lpips import lpips
 from preimage.representations import NetworkLayer
+from solvers import ALEXNET_MEAN, photos_of
 
-ALEXNET_MEAN = (123.675, 116.28, 103.53)
 SQUARE = 16
 BATCH = 4
 
 
 def pixels(pictures: list[Image.Image]) -> Tensor:
     """`[N, 3, H, W]`, 0-255."""
-    return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float()
+    return (
+        torch.from_numpy(np.stack([np.asarray(picture) for picture in pictures]))
+        .permute(0, 3, 1, 2)
+        .float()
+    )
 
 
 def colour(images: Tensor) -> Tensor:
@@ -66,8 +70,11 @@ def main() -> None:
     parser.add_argument("--step", type=int, default=9)
     parser.add_argument("--count", type=int, default=20)
     arguments = parser.parse_args()
-    photos = sorted(arguments.photos.glob("*.jpg"))[arguments.first :: arguments.step]
-    photos = photos[: arguments.count]
+    photos = photos_of(arguments.photos, arguments.first, arguments.step, arguments.count)
+    if not photos:
+        raise SystemExit(
+            f"no photos (*.jpg) in {arguments.photos}, from the {arguments.first}th on"
+        )
     print("| layer | C | preset | agreement | strength | LPIPS | relative error |")
     print("|" + "---|" * 7)
     for layer in arguments.layers.split(","):
@@ -77,7 +84,8 @@ def main() -> None:
             for preset in arguments.presets.split(","):
                 batches = [photos[i : i + BATCH] for i in range(0, len(photos), BATCH)]
                 rows = torch.cat([compared(phi, batch, preset, fidelity) for batch in batches])
-                agreement, strength, distance, error = rows.mean(0).tolist()
+                coloured = rows[rows[:, 1].isfinite()]
+                agreement, strength, distance, error = coloured.mean(0).tolist()
                 print(
                     f"| {layer} | {fidelity:g} | {preset} | {agreement:.2f} | {strength:.2f} "
                     f"| {distance:.3f} | {100 * error:.1f} % |",

@@ -4,7 +4,7 @@
         --methods "paper|best" --iterations 100,350 --count 20 --out solvers.jsonl
     python benchmarks/solvers.py table solvers.jsonl
     python benchmarks/solvers.py ideas solvers.jsonl --iterations 100
-    python benchmarks/solvers.py seconds --photo FILE --methods "best|paper"
+    python benchmarks/solvers.py seconds --photo FILE --methods "paper|quick"
     python benchmarks/solvers.py picture --photo FILE --layer relu3 --out relu3.png
 
 Every line of the file is one photo, layer, method and number of iterations. `run` adds what is not
@@ -225,8 +225,9 @@ def search(phi: NetworkLayer, photos: list[Path], method: str, iterations: int) 
     return records
 
 
-def _key(record: Record) -> tuple[str, str, str, str, int]:
-    return tuple(record[name] for name in ("model", "layer", "photo", "method", "iterations"))
+def _key(record: Record) -> tuple[str, str, float, str, str, int]:
+    names = ("model", "layer", "fidelity", "photo", "method", "iterations")
+    return tuple(record[name] for name in names)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -238,8 +239,9 @@ def run(arguments: argparse.Namespace) -> None:
         phi = pi.representation(arguments.model, layer)
         for method in arguments.methods.split("|"):
             for iterations in map(int, arguments.iterations.split(",")):
-                case = (phi.model, layer, method, iterations)
-                left = [p for p in photos if (case[0], layer, p.stem, *case[2:]) not in done]
+                layer_is = (phi.model, layer, phi.defaults.fidelity)
+                case = (method, iterations)
+                left = [p for p in photos if (*layer_is, p.stem, *case) not in done]
                 for start in range(0, len(left), arguments.batch):
                     began = time.perf_counter()
                     records = search(phi, left[start : start + arguments.batch], method, iterations)
@@ -247,12 +249,20 @@ def run(arguments: argparse.Namespace) -> None:
                         file.writelines(json.dumps(record) + "\n" for record in records)
                     mean = fmean(record["energy"] for record in records)
                     seconds = time.perf_counter() - began
-                    print(*case, len(records), f"{mean:.3f} {seconds:.0f} s", flush=True)
+                    print(*layer_is, *case, len(records), f"{mean:.3f} {seconds:.0f} s", flush=True)
 
 
 def read(files: Iterable[Path]) -> list[Record]:
     """All lines of all files."""
     return [json.loads(line) for file in files for line in file.read_text("utf-8").splitlines()]
+
+
+def _layer_of(record: Record) -> tuple[str, str, float]:
+    return record["model"], record["layer"], record["fidelity"]
+
+
+def _title(record: Record) -> str:
+    return f"{record['model'].split('.')[0]} {record['layer']}"
 
 
 def table(arguments: argparse.Namespace) -> None:
@@ -262,31 +272,28 @@ def table(arguments: argparse.Namespace) -> None:
     photos searched for `--floor-iterations`, with the lowest energy that any line has for them.
     """
     records = {_key(record): record for record in read(arguments.files)}
-    floors: dict[tuple[str, str, str], float] = defaultdict(lambda: float("inf"))
+    floors: dict[tuple[Any, ...], float] = defaultdict(lambda: float("inf"))
     deep = set()
     for record in records.values():
-        case = (record["model"], record["layer"], record["photo"])
+        case = (*_layer_of(record), record["photo"])
         floors[case] = min(floors[case], record["energy"])
         if record["iterations"] >= arguments.floor_iterations:
             deep.add(case)
-    rows: dict[tuple[str, str, str, int], list[Record]] = defaultdict(list)
+    rows: dict[tuple[Any, ...], list[Record]] = defaultdict(list)
     for record in records.values():
-        row = (record["model"], record["layer"], record["method"], record["iterations"])
-        rows[row].append(record)
+        rows[(*_layer_of(record), record["method"], record["iterations"])].append(record)
     print(
         "| layer | method | iterations | photos | energy | of `paper`'s | over the floor (photos) "
         "| squared error | TV | LPIPS | of `paper`'s |"
     )
     print("|" + "---|" * 11)
-    for (model, layer, method, iterations), cases in rows.items():
-        published = [
-            records.get((model, layer, case["photo"], "paper", PUBLISHED)) for case in cases
-        ]
-        at_floor = [case for case in cases if (model, layer, case["photo"]) in deep]
-        floor = [floors[model, layer, case["photo"]] for case in at_floor]
+    for (*named, method, iterations), cases in rows.items():
+        published = [records.get((*named, case["photo"], "paper", PUBLISHED)) for case in cases]
+        at_floor = [case for case in cases if (*named, case["photo"]) in deep]
+        floor = [floors[(*named, case["photo"])] for case in at_floor]
         over = f"{_ratio([c['energy'] for c in at_floor], floor)} ({len(floor)})" if floor else "–"
         columns = (
-            f"{model.split('.')[0]} {layer}",
+            _title(cases[0]),
             method,
             str(iterations),
             str(len(cases)),
@@ -302,22 +309,24 @@ def table(arguments: argparse.Namespace) -> None:
 
 
 def ideas(arguments: argparse.Namespace) -> None:
-    """Markdown: a row a method, the lowest first; its mean energy on each layer, and what it needs.
+    """Markdown: a row a method, the lowest first; its mean energy on each layer.
 
-    Only cases that all methods of the files have in this number of iterations. The last two columns
-    are geometric means over layers, of `best`'s.
+    Layers and photos are those that all methods of the files have in this number of iterations;
+    their number is in brackets. The last two columns are geometric means over layers, of `best`'s.
     """
     found = [r for r in read(arguments.files) if r["iterations"] == arguments.iterations]
     methods = list(dict.fromkeys(record["method"] for record in found))
     if "best" not in methods:
         raise SystemExit(f"the files hold no line of best with {arguments.iterations} iterations")
-    by_case: dict[tuple[str, str, str], dict[str, Record]] = defaultdict(dict)
+    by_case: dict[tuple[Any, ...], dict[str, Record]] = defaultdict(dict)
     for record in found:
-        by_case[record["model"], record["layer"], record["photo"]][record["method"]] = record
-    layers: dict[str, list[dict[str, Record]]] = defaultdict(list)
-    for (model, layer, _), case in by_case.items():
+        by_case[(*_layer_of(record), record["photo"])][record["method"]] = record
+    layers: dict[tuple[Any, ...], list[dict[str, Record]]] = defaultdict(list)
+    for (*named, _), case in by_case.items():
         if len(case) == len(methods):
-            layers[f"{model.split('.')[0]} {layer}"].append(case)
+            layers[tuple(named)].append(case)
+    if not layers:
+        raise SystemExit(f"there is no photo that all of these have searched: {', '.join(methods)}")
 
     def means(method: str, name: str) -> list[float]:
         return [fmean(case[method][name] for case in cases) for cases in layers.values()]
@@ -326,7 +335,7 @@ def ideas(arguments: argparse.Namespace) -> None:
         both = zip(means(method, name), means("best", name), strict=True)
         return geometric_mean(mine / its for mine, its in both)
 
-    columns = [f"{layer} ({len(cases)})" for layer, cases in layers.items()]
+    columns = [f"{_title(cases[0]['best'])} ({len(cases)})" for cases in layers.values()]
     columns += ["energy", "LPIPS"]
     print("| method | " + " | ".join(columns) + " |")
     print("|" + "---|" * (len(columns) + 1))
@@ -342,10 +351,10 @@ def seconds(arguments: argparse.Namespace) -> None:
     The methods take turns, so that whatever else the machine does falls on all of them alike; the
     median over the turns.
     """
-    methods = arguments.methods.split("|")
+    methods = list(dict.fromkeys(["best", *arguments.methods.split("|")]))
     columns: dict[str, dict[str, float]] = {}
     for name in arguments.layers.split(","):
-        model, layer = name.split(":")
+        model, _, layer = name.rpartition(":")
         phi = pi.representation(model, layer)
         turns: dict[str, list[float]] = {method: [] for method in methods}
         for _ in range(arguments.turns):
@@ -424,7 +433,7 @@ def main() -> None:
     timer = commands.add_parser("seconds", help="print what an iteration of each method takes")
     timer.add_argument("--photo", type=Path, required=True)
     timer.add_argument("--layers", default="alexnet:relu3,efficientnet-lite0:block11")
-    timer.add_argument("--methods", default="best|paper", help="names of METHODS, best among them")
+    timer.add_argument("--methods", default="paper", help="names of METHODS, beside best")
     timer.add_argument("--iterations", type=int, default=20)
     timer.add_argument("--turns", type=int, default=7)
     timer.set_defaults(command=seconds)

@@ -236,7 +236,7 @@ def test_what_a_network_does_not_say_is_asked_for(fails, nets):
         ("maen=1", "'maen' is none of mean, std, scale, size"),
         ("mean=1,mean=2", "given twice"),
         ("mean=1,scale=2", "scale is 1 or 255"),
-        ("scale=1,size=224", "scale is the unit of mean and std"),
+        ("scale=1,size=224", "scale says in which white mean and std are given"),
         ("mean=1,size=3,4", "expected numbers, and one size or any"),
         ("mean=1,1,1,std=1,1,size=24", "mean has 3 numbers and std 2"),
         ("mean=nan,1,1,size=24", "mean and std must be numbers"),

@@ -19,6 +19,7 @@ from preimage.representations import Defaults, Geometry, NetworkLayer, represent
 from preimage.representations.catalogue import layer_defaults, layers_of
 from preimage.search import (
     FrameCanvas,
+    NormalizedMomentum,
     PixelCanvas,
     PyramidCanvas,
     Result,
@@ -262,27 +263,37 @@ def test_the_record_says_which_gradient_was_used() -> None:
 
 
 @pytest.mark.parametrize("name", ["best", "quick"])
-def test_low_frequencies_keep_up_where_a_layer_that_sees_everything_has_a_shallow_c(
+def test_what_is_searched_goes_by_what_is_seen_and_whether_the_layer_comes_early(
     name: str,
 ) -> None:
-    def exponent(own: float, sees: float, **changes: Any) -> float:
+    def searched(early: bool, sees: float, **changes: Any) -> tuple[float, str, float, float]:
         phi = NetworkLayer(
             small_network(),
             "conv2",
             mean=MEAN,
-            geometry=Geometry(90, 4, 0.0),
-            defaults=Defaults(own, jitter=1),
+            geometry=Geometry(100, 4, 0.0),
+            defaults=Defaults(20.0, jitter=1, early=early),
         )
-        side = round(90 / sees)
-        canvas = settings_for(phi, name, view=(side, side), **changes).canvas
+        side = round(100 / sees)
+        settings = settings_for(phi, name, view=(side, side), **changes)
+        canvas, rule = settings.canvas, settings.step_rule
         assert isinstance(canvas, FrameCanvas)
-        return canvas.exponent
+        assert isinstance(rule, NormalizedMomentum)
+        assert settings.softening is not None
+        return canvas.exponent, canvas.range, rule.rate, settings.softening.pooling[0]
 
-    assert [exponent(300.0, sees) for sees in (0.3, 1.5, 3.0)] == [1.5, 1.5, 1.2]
-    assert [exponent(20.0, sees) for sees in (0.3, 1.5, 3.0)] == [1.5, 1.0, 1.0]
-    # It is the layer's own C that tells, not one asked for.
-    assert exponent(300.0, 1.5, fidelity=1.0) == 1.5
-    assert exponent(20.0, 1.5, fidelity=300.0) == 1.0
+    shallow, deep = (1.5, "sigmoid", 0.0225, 10), (1.0, "sigmoid", 0.015, 1)
+    for early in (True, False):
+        assert searched(early, 0.1) == (1.5, "linear", 0.015, 10)
+        assert searched(early, 0.3) == (1.5, "sigmoid", 0.03, 10)
+        assert searched(early, 0.5) == shallow
+    assert [searched(False, sees) for sees in (0.51, 0.65)] == [(1.35, *shallow[1:])] * 2
+    assert [searched(False, sees) for sees in (0.67, 0.8)] == [(1.2, "sigmoid", 0.0225, 1)] * 2
+    assert searched(False, 1.0) == (1.2, "sigmoid", 0.0225, 0.03)
+    assert [searched(False, sees) for sees in (1.01, 5.0)] == [deep] * 2
+    assert [searched(True, sees) for sees in (0.51, 1.0, 1.68)] == [(1.5, *deep[1:])] * 3
+    assert [searched(True, sees) for sees in (1.73, 5.0)] == [(1.2, *deep[1:])] * 2
+    assert searched(True, 1.0, fidelity=1.0) == searched(True, 1.0)
 
 
 PAPERS_FIDELITY = {
@@ -328,7 +339,7 @@ def test_fidelity_is_one_from_the_last_pooling_of_the_embedded_network_on(layer:
 def test_fidelity_of_the_embedded_networks_blocks_goes_by_depth_where_they_see_everything() -> None:
     defaults = layer_defaults("efficientnet-lite0")
     got = [defaults[f"block{i:02}"].fidelity for i in range(1, 17)]
-    assert got == [300.0] * 13 + [100.0] * 2 + [20.0]
+    assert got == [300.0] * 13 + [100.0] + [20.0] * 2
 
 
 @pytest.mark.parametrize(

@@ -163,7 +163,7 @@ def input_options(
     if scale not in (["1"], ["255"]):
         raise wrong(f"scale is 1 or 255 (the network's white), got {','.join(scale)}.")
     if "scale" in given and not {"mean", "std"} & given.keys():
-        raise wrong("scale is the unit of mean and std: give one of them, too.")
+        raise wrong("scale says in which white mean and std are given: give std, or both, too.")
     chosen: InputOptions = {}
     try:
         unit = 255.0 / float(scale[0])

@@ -30,7 +30,7 @@ ITERATIONS = 150
 CLASS, CLASS_ITERATIONS = "cheeseburger", 96
 """What the network is asked to imagine in the end, and for how long."""
 
-DEEP_FIDELITY = 100.0
+CLEAR_FIDELITY = 100.0
 """At C = 20 or 1, a deep layer's own, the prior leaves little contrast to look at."""
 
 Watching = Callable[[str], AbstractContextManager[Sequence[Callable[[Snapshot], None]]]]
@@ -81,7 +81,7 @@ STOPS: tuple[Stop, ...] = (
         "The last map of the network: 7 by 7 places, each with 320 numbers. Eyes and fur turn up "
         "about where they were, sometimes more than once. It looks wrong to us, yet to the "
         "network it is nearly the same as the photo.",
-        DEEP_FIDELITY,
+        CLEAR_FIDELITY,
     ),
     Stop(
         "pool",
@@ -89,7 +89,7 @@ STOPS: tuple[Stop, ...] = (
         "Averaged over all places, 1280 numbers are left. Vectors like this one are kept in "
         "databases to find similar images. Where anything was is gone; which textures and parts "
         "there were is not, and the classifier still gives much the same answer.",
-        DEEP_FIDELITY,
+        CLEAR_FIDELITY,
     ),
 )
 

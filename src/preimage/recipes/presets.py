@@ -11,7 +11,6 @@ from preimage.recipes.settings import Settings
 from preimage.recipes.views import View, view_for
 from preimage.representations import Representation
 from preimage.representations.catalogue import hand_crafted
-from preimage.representations.defaults import SHALLOW_FIDELITY
 from preimage.search.canvases import FrameCanvas, PixelCanvas, PyramidCanvas
 from preimage.search.softening import Softening
 from preimage.search.stages import Stage
@@ -54,7 +53,7 @@ def _paper(
 
 @dataclass(frozen=True)
 class Depth:
-    """What `best` searches for the layers down to a depth.
+    """What `best` searches for the layers that see no more than a part of the input.
 
     Attributes:
         seen: up to this part of the input's side is seen by a component (receptive field / side).
@@ -86,7 +85,7 @@ below them it reaches strong colours in fewer steps. A steep spectrum moves the 
 fast, which suits a layer that fixes them; a deep layer leaves them open: they must not run ahead.
 Far from the image, the mean of max pooling's windows says too little about their maximum, and the
 last pooling (AlexNet's pool5) had better keep nearly its own derivative. Where the geometry is not
-known, a layer is taken for one as deep as that.
+known, a layer is taken to see what that one sees.
 """
 
 EARLY_FROM = 0.5
@@ -94,8 +93,10 @@ EARLY: tuple[Depth, ...] = (
     Depth(seen=1.7, exponent=1.5, range="sigmoid", rate=0.015, pooling=1),
     Depth(seen=math.inf, exponent=1.2, range="sigmoid", rate=0.015, pooling=1),
 )
-"""For layers that see more than this of the input, but come early in their network and have a
-shallow layer's C: with it the code fixes light and colour, which the low frequencies carry.
+"""For layers that see more of the input than `EARLY_FROM`, but come early in their network.
+
+Chosen by measurement on EfficientNet-Lite0 (docs/solvers.md): the codes of such layers fix light
+and colour, which the low frequencies carry; on 7x7 places (from block12 on) less firmly.
 """
 
 
@@ -151,7 +152,7 @@ def depth_seen(representation: Representation, view: View) -> Depth:
 
 def _depth_of(representation: Representation, view: View) -> Depth:
     seen = _seen(representation, view)
-    if seen > EARLY_FROM and representation.defaults.fidelity == SHALLOW_FIDELITY:
+    if seen > EARLY_FROM and representation.defaults.early:
         return next(depth for depth in EARLY if seen <= depth.seen)
     return depth_seen(representation, view)
 

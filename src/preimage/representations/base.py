@@ -43,10 +43,12 @@ class Defaults:
     Attributes:
         fidelity: C of Eq. 1.
         jitter: T of Eq. 7, in pixels; 1 is none.
+        early: whether the layer stands in the first four fifths of its network, whatever it sees.
     """
 
     fidelity: float
     jitter: int
+    early: bool = False
 
 
 class Representation(ABC):

@@ -384,8 +384,13 @@ def _suggested(found: Survey, target: Target) -> dict[str, Any]:
     """Geometry and defaults of a layer of a survey; those of its call where it has no own row."""
     rows = {name: row for row in reversed(found.layers) for name in (row.other, row.name)}
     row = rows.get(target.word) or rows.get(target.call)
-    if row is None:  # a mere rearrangement
-        return {"geometry": None, "defaults": Defaults(20.0, 1)}
+    if row is None:  # a mere rearrangement of what came before
+        earlier = (
+            found.calls[: found.calls.index(target.call)] if target.call in found.calls else ()
+        )
+        before = [rows[name].name for name in earlier if name in rows]
+        defaults = found.defaults[before[-1]] if before else Defaults(20.0, 1)
+        return {"geometry": None, "defaults": defaults}
     defaults = found.defaults[row.name]
     if target.class_token:
         return {"geometry": None, "defaults": Defaults(1.0, defaults.jitter)}

@@ -2,29 +2,45 @@
 
 The paper lists C layer by layer (Sect. 5.2.1): 300 up to relu3 of AlexNet and VGG-M and conv4_3
 of VGG-VD-16, 100 up to relu4 and for conv5_1, 20 up to relu5 and conv5_3, 1 from there on. All
-of it follows from how much of the input a component sees, and all of it follows from how far into
-the network it stands. Networks with residual sums tell the two apart: their receptive fields soon
-exceed the input while most of a cell's sum still comes from near by, and with C = 20 the prior
-washes out light and colour that the code has kept (docs/inversion.md). So a layer is as shallow
-as the shallower of the two says.
+of it follows from how much of the input a component sees, and all of it follows from how many of
+the network's layers with weights come before. Newer networks tell the two apart: residual sums and
+squeeze-and-excitation make a cell see the whole input early on, while most of it still comes from
+near by, and with C = 20 the prior washes out what the code has kept (docs/inversion.md). So a
+layer is as shallow as the shallower of the two says.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from itertools import accumulate
+from dataclasses import dataclass
 
 from preimage.representations.base import Defaults
 from preimage.representations.geometry import Layer
 
-SHALLOW, SHALLOW_DEPTH, SHALLOW_FIDELITY = 0.45, 0.80, 300.0
-"""Up to this part of the input seen, or before this part of the network's depth, C is this."""
-MIDDLE, MIDDLE_DEPTH, MIDDLE_FIDELITY = 0.60, 0.90, 100.0
-"""The same for what follows."""
-DEEP_FIDELITY, FINAL_FIDELITY = 20.0, 1.0
 
-WEIGHTED = frozenset({"convolution", "fully connected", "attention", "block"})
-"""Kinds of layers that depth is counted in."""
+@dataclass(frozen=True)
+class Weight:
+    """C of the layers that see or stand no further than this.
+
+    Attributes:
+        sees: part of the input's side that a component sees, at most.
+        before: part of the network's layers with weights, before which the layer stands.
+        fidelity: C.
+    """
+
+    sees: float
+    before: float
+    fidelity: float
+
+
+WEIGHTS: tuple[Weight, ...] = (
+    Weight(sees=0.45, before=0.8, fidelity=300.0),
+    Weight(sees=0.60, before=0.9, fidelity=100.0),
+    Weight(sees=math.inf, before=math.inf, fidelity=20.0),
+)
+FINAL = 1.0
+"""C of codes without positions, and from the last pooling on."""
 
 
 def jitter_for(stride: int) -> int:
@@ -37,47 +53,38 @@ def jitter_for(stride: int) -> int:
     return max(1, round(stride / 4))
 
 
-def fidelity_for(layer: Layer, input_size: int, depth: float, is_final: bool) -> float:
-    """C by the part of the input that the layer's components see, and by its depth.
+def fidelity_for(layer: Layer, input_size: int, place: float, is_final: bool) -> float:
+    """C by the part of the input that the layer's components see, and by its place.
 
-    `depth` is the part of the network's layers with weights up to this one, from 0 to 1, of those
-    that give a map. `is_final` marks the layers from the network's last pooling on, which get the
-    least C, as does every code without positions. A layer without geometry, as in a transformer,
-    is taken to see all of the input.
+    `place` is the part of the network's layers with weights up to this one, from 0 to 1. `is_final`
+    marks the layers from the network's last pooling on. A layer without geometry, as in a
+    transformer, is taken to see all of the input.
     """
-    if is_final or len(layer.shape) == 1:
-        return FINAL_FIDELITY
+    if is_final or not layer.is_map:
+        return FINAL
     seen = 1.0 if layer.geometry is None else layer.geometry.receptive_field / input_size
-    if seen <= SHALLOW or depth < SHALLOW_DEPTH:
-        return SHALLOW_FIDELITY
-    return MIDDLE_FIDELITY if seen <= MIDDLE or depth < MIDDLE_DEPTH else DEEP_FIDELITY
+    return next(w.fidelity for w in WEIGHTS if seen <= w.sees or place < w.before)
 
 
 def defaults_for(layers: Sequence[Layer], input_size: int) -> dict[str, Defaults]:
-    """C and T of every layer of a network, by its name.
+    """C and T of every layer of a network, by its name, and whether it comes early.
 
-    The last pooling is one behind which no convolution gives a map any more.
+    The last pooling is one behind which no layer with weights gives a map any more.
     """
-    final = len(layers)
+    final, before = len(layers), 0
     for i, layer in enumerate(layers):
         if "pooling" in layer.kind:
             final = i
-        elif layer.kind in ("convolution", "block") and layer.shape[1:] > (1, 1):
+        elif layer.reached > before:
             final = len(layers)
+        before = layer.reached
+    in_all = before
+    places = [layer.reached / in_all if in_all else 1.0 for layer in layers]
     return {
         layer.name: Defaults(
-            fidelity=fidelity_for(layer, input_size, depth, is_final=i >= final),
+            fidelity=fidelity_for(layer, input_size, place, is_final=i >= final),
             jitter=jitter_for(layer.spacing),
+            early=place < WEIGHTS[0].before,
         )
-        for i, (layer, depth) in enumerate(zip(layers, _depths(layers, final), strict=True))
+        for i, (layer, place) in enumerate(zip(layers, places, strict=True))
     }
-
-
-def _depths(layers: Sequence[Layer], final: int) -> list[float]:
-    """Of the layers with weights that give a map before `final`, the part up to each layer."""
-    counted = [
-        i < final and layer.kind in WEIGHTED and len(layer.shape) > 1 and layer.shape[1:] > (1, 1)
-        for i, layer in enumerate(layers)
-    ]
-    total = sum(counted)
-    return [reached / total if total else 1.0 for reached in accumulate(counted)]

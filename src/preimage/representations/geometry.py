@@ -34,6 +34,8 @@ class Layer:
         spacing: pixels between neighbouring cells, also where there is no geometry.
         other: what `torch.fx` calls it, where that differs.
         from_function: whether it is a function's call, not a module's.
+        reached: how many layers with weights have given a map up to this one; 0 for all layers of a
+            network that failed later, because nobody knows of how many.
     """
 
     name: str
@@ -43,6 +45,12 @@ class Layer:
     spacing: int = 1
     other: str = ""
     from_function: bool = False
+    reached: int = 0
+
+    @property
+    def is_map(self) -> bool:
+        """Whether its code has positions."""
+        return len(self.shape) > 1 and self.shape[1:] > (1, 1)
 
 
 MOVES = (
@@ -97,6 +105,13 @@ def kind_of(module: nn.Module | str) -> str:
     return names[0] if names else type(leaf).__name__.lower()
 
 
+def has_weights(module: nn.Module) -> bool:
+    """Whether a module multiplies with weights of its own, rather than its children's."""
+    # PyTorch's keep them elsewhere where they are parametrized, as by `weight_norm`.
+    torchs = isinstance(module, nn.Conv2d | nn.Linear | nn.MultiheadAttention)
+    return torchs or any(p.dim() > 1 for p in module.parameters(recurse=False))
+
+
 BATCH = 2
 """Images in the run that makes a table: by it the batch's dimension is told from others."""
 
@@ -141,6 +156,7 @@ def layer_table(
     image = blank(network, (BATCH, channels, input_size, input_size))
     sights = Sights(network, image)
     rows: list[Layer] = []
+    reached = 0
 
     def seen(name: str, other: str, what: nn.Module | str, output: Any) -> None:
         if calls is not None:
@@ -150,19 +166,25 @@ def layer_table(
         # A module that ends with a function's call gives what that has given.
         if rows and rows[-1].from_function and rows[-1].name.rpartition(".")[0] == name:
             rows.pop()
-        for word, tensor in elements(output, name):
-            if tensor.is_floating_point() and sights.depends(tensor):
-                row = _row(word, kind_of(what), tensor, sights.of(tensor), network)
-                rows.extend(
-                    []
-                    if row is None
-                    else [replace(row, other=other, from_function=isinstance(what, str))]
-                )
+        found = [
+            _row(word, kind_of(what), tensor, sights.of(tensor), network)
+            for word, tensor in elements(output, name)
+            if tensor.is_floating_point() and sights.depends(tensor)
+        ]
+        new = [row for row in found if row is not None]
+        nonlocal reached
+        if isinstance(what, nn.Module) and what is not network and has_weights(what):
+            reached += any(row.is_map for row in new)
+        by_function = isinstance(what, str)
+        rows.extend(
+            replace(row, other=other, from_function=by_function, reached=reached) for row in new
+        )
 
     try:
         with as_at_test_time(network.modules()), Calls(network, seen, sights.ran):
             network(image)
     except Exception as error:
+        rows = [replace(row, reached=0) for row in rows]
         raise Unfinished(_with_spacing(rows, input_size), error) from error
     if not rows:
         raise PreimageError(
