@@ -142,7 +142,9 @@ class _Clipped(torch.autograd.Function):
         steepness = 3 / _width(softness, z)
         passed = functional.hardsigmoid(z * steepness, inplace=True)
         if top < math.inf:
-            passed += functional.hardsigmoid((top - z) * steepness, inplace=True) - 1
+            # In place, because new memory for large maps takes longer than all of this.
+            below_top = (top - z).mul_(steepness)
+            passed += functional.hardsigmoid(below_top, inplace=True).sub_(1)
         ctx.save_for_backward(passed)
         if inplace:
             ctx.mark_dirty(z)
