@@ -138,10 +138,38 @@ def test_a_network_without_weights_goes_by_what_is_seen() -> None:
 
 def test_a_network_that_fails_goes_by_what_is_seen() -> None:
     """Nobody knows how many layers would have followed."""
+    failing = nn.Sequential(wide(), nn.MaxPool2d(2), *ones(4), nn.Conv2d(5, 4, 1))
     with pytest.raises(Unfinished) as failed:
-        layer_table(nn.Sequential(wide(), *ones(4), nn.Conv2d(5, 4, 1)), SIDE)
-    defaults = defaults_for(failed.value.rows, SIDE)
-    assert [(x.fidelity, x.early) for x in defaults.values()] == [(20.0, False)] * 5
+        layer_table(failing, SIDE)
+    defaults = defaults_for(failed.value.rows, SIDE, is_whole=False)
+    assert [(x.fidelity, x.early) for x in defaults.values()] == [(20.0, False)] * 6
+    assert representation(failing, "4", input_size=SIDE, mean=(0.0,) * 3).defaults.fidelity == 20
+
+
+def test_functions_count_at_the_root_too() -> None:
+    class Functional(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weights = nn.ParameterList(torch.zeros(4, 4, 1, 1) for _ in range(9))
+            self.first = nn.Parameter(torch.zeros(4, 3, 15, 15))
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = nn.functional.max_pool2d(nn.functional.conv2d(x, self.first, padding=7), 2)
+            for weight in self.weights:
+                x = nn.functional.conv2d(x, weight)
+            return x
+
+    assert fidelities(Functional()) == TEN
+
+
+def test_convolutions_with_a_forward_of_their_own_count_once() -> None:
+    class Scaled(nn.Conv2d):
+        def forward(self, x: Tensor) -> Tensor:
+            return nn.functional.conv2d(x, 2 * self.weight, self.bias)
+
+    rows = layer_table(nn.Sequential(wide(), *ones(4), *(Scaled(4, 4, 1) for _ in range(5))), SIDE)
+    defaults = defaults_for(rows, SIDE)
+    assert [defaults[str(i)].fidelity for i in range(10)] == TEN
 
 
 @pytest.mark.parametrize("name", ["alexnet", "vgg16", "efficientnet-lite0"])

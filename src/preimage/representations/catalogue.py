@@ -44,7 +44,8 @@ class Survey:
     @property
     def defaults(self) -> dict[str, Defaults]:
         """C and T of every layer, by its name."""
-        return defaults_for(self.layers, self.input.size or ANY_SIZE)
+        side = self.input.size or ANY_SIZE
+        return defaults_for(self.layers, side, is_whole=self.unfinished is None)
 
 
 def survey_of(model: str, **options: Any) -> Survey:

@@ -20,7 +20,7 @@ from preimage.representations.geometry import Layer
 
 
 @dataclass(frozen=True)
-class Weight:
+class Level:
     """C of the layers that see or stand no further than this.
 
     Attributes:
@@ -34,10 +34,10 @@ class Weight:
     fidelity: float
 
 
-WEIGHTS: tuple[Weight, ...] = (
-    Weight(sees=0.45, before=0.8, fidelity=300.0),
-    Weight(sees=0.60, before=0.9, fidelity=100.0),
-    Weight(sees=math.inf, before=math.inf, fidelity=20.0),
+LEVELS: tuple[Level, ...] = (
+    Level(sees=0.45, before=0.8, fidelity=300.0),
+    Level(sees=0.60, before=0.9, fidelity=100.0),
+    Level(sees=math.inf, before=math.inf, fidelity=20.0),
 )
 FINAL = 1.0
 """C of codes without positions, and from the last pooling on."""
@@ -63,13 +63,16 @@ def fidelity_for(layer: Layer, input_size: int, place: float, is_final: bool) ->
     if is_final or not layer.is_map:
         return FINAL
     seen = 1.0 if layer.geometry is None else layer.geometry.receptive_field / input_size
-    return next(w.fidelity for w in WEIGHTS if seen <= w.sees or place < w.before)
+    return next(level.fidelity for level in LEVELS if seen <= level.sees or place < level.before)
 
 
-def defaults_for(layers: Sequence[Layer], input_size: int) -> dict[str, Defaults]:
+def defaults_for(
+    layers: Sequence[Layer], input_size: int, is_whole: bool = True
+) -> dict[str, Defaults]:
     """C and T of every layer of a network, by its name, and whether it comes early.
 
-    The last pooling is one behind which no layer with weights gives a map any more.
+    The last pooling is one behind which no layer with weights gives a map any more. Where the table
+    is not that of the whole network (`is_whole`), no layer is taken to come early.
     """
     final, before = len(layers), 0
     for i, layer in enumerate(layers):
@@ -78,13 +81,13 @@ def defaults_for(layers: Sequence[Layer], input_size: int) -> dict[str, Defaults
         elif layer.reached > before:
             final = len(layers)
         before = layer.reached
-    in_all = before
+    in_all = before if is_whole else 0
     places = [layer.reached / in_all if in_all else 1.0 for layer in layers]
     return {
         layer.name: Defaults(
             fidelity=fidelity_for(layer, input_size, place, is_final=i >= final),
             jitter=jitter_for(layer.spacing),
-            early=place < WEIGHTS[0].before,
+            early=place < LEVELS[0].before,
         )
         for i, (layer, place) in enumerate(zip(layers, places, strict=True))
     }

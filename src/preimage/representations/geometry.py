@@ -34,8 +34,7 @@ class Layer:
         spacing: pixels between neighbouring cells, also where there is no geometry.
         other: what `torch.fx` calls it, where that differs.
         from_function: whether it is a function's call, not a module's.
-        reached: how many layers with weights have given a map up to this one; 0 for all layers of a
-            network that failed later, because nobody knows of how many.
+        reached: how many layers with weights have given a map up to this one.
     """
 
     name: str
@@ -105,11 +104,18 @@ def kind_of(module: nn.Module | str) -> str:
     return names[0] if names else type(leaf).__name__.lower()
 
 
-def has_weights(module: nn.Module) -> bool:
-    """Whether a module multiplies with weights of its own, rather than its children's."""
-    # PyTorch's keep them elsewhere where they are parametrized, as by `weight_norm`.
-    torchs = isinstance(module, nn.Conv2d | nn.Linear | nn.MultiheadAttention)
-    return torchs or any(p.dim() > 1 for p in module.parameters(recurse=False))
+def has_weights(what: nn.Module | str) -> bool:
+    """Whether a call multiplies with weights: a layer of PyTorch's, or a function such as `conv2d`.
+
+    Not a module of somebody's own: the functions and layers that it calls are counted.
+    """
+    if isinstance(what, str):
+        return what in ("conv2d", "conv_transpose2d", "linear")
+    if not type(what).forward.__module__.startswith("torch."):
+        return False
+    # Where they are parametrized, as by `weight_norm`, the weights are kept elsewhere.
+    convolution = isinstance(what, nn.Conv2d | nn.Linear)
+    return convolution or any(p.dim() > 1 for p in what.parameters(recurse=False))
 
 
 BATCH = 2
@@ -157,6 +163,7 @@ def layer_table(
     sights = Sights(network, image)
     rows: list[Layer] = []
     reached = 0
+    counted = ""
 
     def seen(name: str, other: str, what: nn.Module | str, output: Any) -> None:
         if calls is not None:
@@ -172,9 +179,11 @@ def layer_table(
             if tensor.is_floating_point() and sights.depends(tensor)
         ]
         new = [row for row in found if row is not None]
-        nonlocal reached
-        if isinstance(what, nn.Module) and what is not network and has_weights(what):
-            reached += any(row.is_map for row in new)
+        nonlocal reached, counted
+        # A layer whose function has been seen inside it has been counted with that.
+        if has_weights(what) and name != counted and any(row.is_map for row in new):
+            reached += 1
+            counted = name.rpartition(".")[0] if isinstance(what, str) else ""
         by_function = isinstance(what, str)
         rows.extend(
             replace(row, other=other, from_function=by_function, reached=reached) for row in new
@@ -184,7 +193,6 @@ def layer_table(
         with as_at_test_time(network.modules()), Calls(network, seen, sights.ran):
             network(image)
     except Exception as error:
-        rows = [replace(row, reached=0) for row in rows]
         raise Unfinished(_with_spacing(rows, input_size), error) from error
     if not rows:
         raise PreimageError(
