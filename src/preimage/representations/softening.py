@@ -227,21 +227,30 @@ class _MaxPool(torch.autograd.Function):
         image, pooled = ctx.saved_tensors
         # A window with nothing inside has no maximum; no pixel gets anything from it.
         highest = pooled.masked_fill(pooled == -torch.inf, 0)
-        sharpness = 1 / _width(ctx.softness, highest)
+        # Of powers of two, which take a third of the time that `exp` does, less where they vanish.
+        sharpness = math.log2(math.e) / _width(ctx.softness, highest)
         whole, rows, columns, inside = _windows(image, *ctx.windows)
         places = [(..., row, column) for row in rows for column in columns]
         # Not `softmax`, whose rounding depends on what else is in the batch.
         scaled, top = whole * sharpness, highest * sharpness
-        shares = [(scaled[place] - top).exp_() for place in places]
+        shares = [_exp2(scaled[place] - top) for place in places]
         total = torch.zeros_like(pooled)
         for share in shares:
             total += share
-        # The maximum's own share is exp(0) = 1: less is an empty window.
+        # The maximum's own share is 2**0 = 1: less is an empty window.
         each = gradients[0] / total.clamp_(min=1)
         spread = torch.zeros_like(whole)
         for place, share in zip(places, shares, strict=True):
             spread[place] += share.mul_(each)
         return spread[inside], None, None, None, None, None
+
+
+def _exp2(activations: Tensor) -> Tensor:
+    """2 to the power of these, in place, each problem's to the same last bit in any batch."""
+    # On a CPU rounding depends on where in memory a value lies.
+    for part in activations if activations.is_cpu else (activations,):
+        part.exp2_()
+    return activations
 
 
 @lru_cache(maxsize=64)
