@@ -112,8 +112,10 @@ def test_a_movie_ends_with_the_result(run, photo, restarts):
 
 
 def test_a_movie_may_lie_in_the_result_folder(run, photo):
-    assert run(*short(photo, "--movie", "out/search.gif", "--out", "out")).code == 0
+    words = short(photo, "--movie", "out/search.gif", "--out", "out")
+    assert run(*words).code == 0
     assert Path("out/search.gif").is_file()
+    assert run(*words, "--overwrite").code == 0
 
 
 def test_stretch_changes_the_figure_alone(run, photo):

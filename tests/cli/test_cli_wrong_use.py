@@ -210,6 +210,14 @@ def test_files_never_fall_on_what_is_there(fails, photo):
     Path("folder.npy").mkdir()
     assert "--out" in fails(1, "encode", photo, *STEM[:2], "--out", "there.npy")
     assert "is a folder" in fails(1, "encode", photo, *STEM[:2], "--out", "folder.npy")
+    both = ("--movie", "a.gif", "--out", "a.gif/b")
+    assert "is where --out goes" in fails(2, "invert", photo, *STEM, *both)
+
+
+@pytest.mark.parametrize("words", [("invert", "photo.png", "--layer", "stem"), ("rerun", "out")])
+def test_overwrite_needs_a_place(fails, photo, words):
+    photo.rename("photo.png")
+    assert "give --out DIR too" in fails(2, *words, "--overwrite")
 
 
 @pytest.mark.parametrize("name", ["code.txt", "code", ".", "code.npz"])

@@ -38,6 +38,7 @@ def refused(kind: type[PreimageError], words: str, *arguments: Any, **options: A
         ({"beta": 0.5}, r"beta of TV\^beta must be a number of at least 1, got 0\.5"),
         ({"beta": NAN}, r"beta of TV\^beta"),
         ({"iterations": 0}, r"iterations must be a whole number of at least 1, got 0"),
+        ({"iterations": 10**20}, r"iterations must be at most 10000000, got 1"),
         ({"iterations": -5}, r"iterations must be .* got -5"),
         ({"iterations": 2.5}, r"iterations must be a whole number .* got 2\.5"),
         ({"channels": 5}, r"channels must be two whole numbers .* got 5"),
@@ -89,8 +90,9 @@ def test_neither_an_image_nor_a_list() -> None:
     ("code", "words"),
     [
         (np.zeros((12, 8, 7)), r"toy:relu2 has codes of shape \[12, 8, 8\].* \[12, 8, 7\]"),
-        (np.zeros((1, 12, 8, 8)), r"this one is \[1, 12, 8, 8\]"),
-        (np.zeros(10), r"this one is \[10\]"),
+        (np.zeros((8, 8, 12)), "put the channels first"),
+        (np.zeros((1, 12, 8, 8)), r"this one is \[1, 12, 8, 8\]: leave out the dimension of the batch"),
+        (np.zeros(10), r"this one is \[10\]: give the model and layer it was made with"),
         (np.float32(3), r"this one is \[\]"),
         (np.full((12, 8, 8), NAN), "NaN or infinite"),
         (np.full((12, 8, 8), np.inf), "NaN or infinite"),
@@ -104,6 +106,7 @@ def test_neither_an_image_nor_a_list() -> None:
     ],
     ids=[
         "shape",
+        "channels last",
         "a batch",
         "vector",
         "scalar",

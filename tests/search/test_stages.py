@@ -90,6 +90,7 @@ def test_a_root_falls_slowly_at_first_and_fast_at_the_end() -> None:
     [
         ({"iterations": 0}, "at least 1 iteration, got 0"),
         ({"iterations": -3}, "at least 1 iteration, got -3"),
+        ({"iterations": 10**20}, "at most 10000000, got 1"),
         ({"jitter": 0}, r"jitter T must be at least 1 \(none\), got 0"),
         ({"rate": 0.0}, "rate must be a positive number, got 0"),
         ({"rate": -0.1}, "rate must be a positive number"),

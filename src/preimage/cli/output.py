@@ -41,10 +41,13 @@ class Output:
 
         Raises:
             PreimageError: if something is there, or a folder can't be written.
-            UsageError: if the film's name does not end in .gif.
+            UsageError: if the film's name does not end in .gif or is the folder's, or there is no
+                place that could be overwritten.
         """
         from preimage.search.result import check_new_folder
 
+        if self.overwrite and self.out is None and self.movie is None:
+            raise UsageError("--overwrite is for a place of your own: give --out DIR too.")
         if self.out is not None:
             check_new_folder(self.out, self.overwrite)
             for path in inputs:
@@ -54,6 +57,8 @@ class Output:
                     )
         if self.movie is not None:
             check_suffix(self.movie, ".gif", "--movie")
+            if self.out is not None and self.out.resolve().is_relative_to(self.movie.resolve()):
+                raise UsageError(f"--movie {self.movie} is where --out goes: choose another.")
             check_new_file(self.movie, self.overwrite, "--movie")
 
     def recorders(self, mean: Sequence[float], view: int | None = None) -> list[Recorder]:

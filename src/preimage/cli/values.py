@@ -154,8 +154,10 @@ def input_options(
     given: dict[str, list[str]] = {}
     for word in value.split(","):
         key, is_key, number = word.rpartition("=")
-        if is_key and (key not in INPUT_KEYS or key in given):
-            raise wrong(f"{key!r} is none of {', '.join(INPUT_KEYS)}, or given twice.")
+        if is_key and key not in INPUT_KEYS:
+            raise wrong(f"{key!r} is none of {', '.join(INPUT_KEYS)}.")
+        if key in given:
+            raise wrong(f"{key} is given twice.")
         if not given and not is_key:
             raise wrong(f"expected mean=...,std=...,scale=1|255,size=PX, got {value!r}.")
         given.setdefault(key if is_key else list(given)[-1], []).append(number)
@@ -176,4 +178,6 @@ def input_options(
             chosen["input_size"] = None if side == "any" else int(side)
     except ValueError as error:
         raise wrong(f"expected numbers, and one size or any, got {value!r}.") from error
+    if "scale" not in given and max(map(abs, chosen.get("mean", (0.0,)))) > 255:
+        raise wrong("a mean beyond 1 is none where white is 1: give scale=255 too.")
     return chosen

@@ -42,7 +42,7 @@ def load_code(path: str | os.PathLike[str]) -> np.ndarray:
         ) from error
     if not isinstance(mapped, np.ndarray):
         mapped.close()
-        raise PreimageError(f"{path}: expected one array (.npy), got an archive of arrays (.npz)")
+        raise PreimageError(f"{path}: expected one array (.npy), got an archive (.npz, .pt)")
     return np.array(mapped)
 
 

@@ -193,13 +193,22 @@ def as_code(
     if array.shape != expected:
         raise PreimageError(
             f"{representation.name} has codes of shape {list(expected)}, this one is "
-            f"{list(array.shape)}: give the model and layer it was made with."
+            f"{list(array.shape)}: {_remedy(array.shape, expected)}."
         )
     if not np.isfinite(array).all():
         raise PreimageError("the code holds NaN or infinite values: nothing can match it.")
     with np.errstate(over="ignore"):  # the loss refuses what float32 can't hold
         array = array.astype(np.float32)
     return torch.from_numpy(array)[None].to(representation.device)
+
+
+def _remedy(shape: tuple[int, ...], expected: tuple[int, ...]) -> str:
+    """What to do about a code of another shape."""
+    if shape == (1, *expected):
+        return "leave out the dimension of the batch"
+    if len(expected) == 3 and shape == (*expected[1:], expected[0]):
+        return "put the channels first"
+    return "give the model and layer it was made with"
 
 
 def code_shape(

@@ -51,15 +51,15 @@ class Result:
         box: left, top, right and bottom pixel of what part of a code can see, drawn in the figure.
     """
 
-    record: Mapping[str, Any]
+    record: Mapping[str, Any] = field(repr=False)
     name: str
     headline: tuple[str, str]
-    image: Image.Image
-    reference: Image.Image | None
-    canvas: np.ndarray | None
-    trace: np.ndarray
-    trace_columns: tuple[str, ...]
-    code: np.ndarray | None = None
+    image: Image.Image = field(repr=False)
+    reference: Image.Image | None = field(repr=False)
+    canvas: np.ndarray | None = field(repr=False)
+    trace: np.ndarray = field(repr=False)
+    trace_columns: tuple[str, ...] = field(repr=False)
+    code: np.ndarray | None = field(default=None, repr=False)
     displayed: tuple[Image.Image, ...] = field(default=(), repr=False)
     drawing: Image.Image | None = field(default=None, repr=False)
     title: str = ""
@@ -237,7 +237,7 @@ def check_new_folder(folder: str | Path, overwrite: bool = False) -> None:
 MARKS = (RECORD, "report.json", "study.json", "index.html")
 """One of these is in every folder that this package makes, or a result is in a folder of it."""
 
-SUFFIXES = frozenset({".csv", ".html", ".json", ".npy", ".png", ".svg"})
+SUFFIXES = frozenset({".csv", ".gif", ".html", ".json", ".npy", ".png", ".svg"})
 """Of all files that this package writes into folders."""
 
 

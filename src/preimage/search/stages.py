@@ -10,6 +10,9 @@ from preimage.errors import UsageError
 
 DECAYS = ("none", "cosine", "root")
 
+MOST_ITERATIONS = 10_000_000
+"""Of one search: a few days of the smallest network, and a trace that fits into memory."""
+
 
 @dataclass(frozen=True)
 class Stage:
@@ -34,6 +37,7 @@ class Stage:
     def __post_init__(self) -> None:
         if self.iterations < 1:
             raise UsageError(f"a stage needs at least 1 iteration, got {self.iterations}.")
+        _check_most(self.iterations)
         if self.jitter < 1:
             raise UsageError(f"jitter T must be at least 1 (none), got {self.jitter}.")
         if not (math.isfinite(self.rate) and self.rate > 0):
@@ -51,6 +55,12 @@ class Stage:
         return self.rate
 
 
+def _check_most(iterations: int) -> None:
+    """Refuse more iterations than `MOST_ITERATIONS`."""
+    if iterations > MOST_ITERATIONS:
+        raise UsageError(f"iterations must be at most {MOST_ITERATIONS}, got {iterations}.")
+
+
 def total_iterations(stages: Sequence[Stage]) -> int:
     """Iterations of all stages together."""
     return sum(stage.iterations for stage in stages)
@@ -63,7 +73,7 @@ def scale_stages(stages: Sequence[Stage], iterations: int) -> tuple[Stage, ...]:
     fewer iterations than stages, only the first ones run.
 
     Raises:
-        UsageError: if the total is below 1.
+        UsageError: if the total is no whole number from 1 to `MOST_ITERATIONS`.
 
     Example:
         >>> [s.iterations for s in scale_stages([Stage(300, jitter=4), Stage(50)], 70)]
@@ -71,6 +81,7 @@ def scale_stages(stages: Sequence[Stage], iterations: int) -> tuple[Stage, ...]:
     """
     if not isinstance(iterations, int) or iterations < 1:
         raise UsageError(f"iterations must be a whole number of at least 1, got {iterations!r}.")
+    _check_most(iterations)
     kept = stages[:iterations]
     total = total_iterations(kept)
     ends, scaled, done = 0, [], 0
