@@ -78,6 +78,12 @@ def test_neither_images_nor_a_code_or_both(photo: Path) -> None:
     refused(UsageError, words, phi, photo, code=pi.encode(phi, photo)[0])
 
 
+@pytest.mark.parametrize("recipe", [pi.invert, pi.caricature])
+def test_a_name_is_no_representation_yet(recipe: Any, photo: Path) -> None:
+    with pytest.raises(UsageError, match="expected a representation, got str"):
+        recipe("alexnet", photo)
+
+
 def test_an_empty_list_of_images() -> None:
     refused(UsageError, "no image was given", small_layer(), [])
 
@@ -91,7 +97,7 @@ def test_neither_an_image_nor_a_list() -> None:
     [
         (np.zeros((12, 8, 7)), r"toy:relu2 has codes of shape \[12, 8, 8\].* \[12, 8, 7\]"),
         (np.zeros((8, 8, 12)), "put the channels first"),
-        (np.zeros((1, 12, 8, 8)), r"this one is \[1, 12, 8, 8\]: leave out the dimension of the batch"),
+        (np.zeros((1, 12, 8, 8)), "leave out the dimension of the batch"),
         (np.zeros(10), r"this one is \[10\]: give the model and layer it was made with"),
         (np.float32(3), r"this one is \[\]"),
         (np.full((12, 8, 8), NAN), "NaN or infinite"),

@@ -45,8 +45,8 @@ def network(command: Command) -> Command:
         metavar="M",
         default=DEFAULT_MODEL,
         show_default=True,
-        help="Network, or hog, hogb, hog-relu or dsift; `preimage models` lists them. Also torchvision:NAME, "
-        "timm:NAME, package.module:factory.",
+        help="Network, or hog, hogb, hog-relu or dsift; `preimage models` lists them. Also "
+        "torchvision:NAME, timm:NAME, package.module:factory.",
     )(command)
 
 

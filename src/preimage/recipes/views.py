@@ -30,13 +30,19 @@ def view_for(
         code_shape: shape of a code that is given without an image, `[D, h, w]` or `[D]`.
 
     Raises:
-        UsageError: if a size is given where there is no choice, or none where it is needed.
+        UsageError: if a size is given where there is no choice, or none where it is needed, or
+            there is no representation.
 
     Example:
         >>> import preimage as pi
         >>> view_for(pi.representation("hog"), code_shape=(31, 20, 30))
         (160, 240)
     """
+    if not isinstance(representation, Representation):
+        raise UsageError(
+            f"expected a representation, got {type(representation).__name__}: "
+            "pi.representation(model, layer=...) makes one of a name or a module."
+        )
     name, own = representation.name, representation.input_size
     if size is not None and (not isinstance(size, int) or size < 1):
         raise UsageError(f"the size must be a whole number of pixels, at least 1, got {size!r}.")
