@@ -11,7 +11,7 @@ from preimage.errors import UsageError
 DECAYS = ("none", "cosine", "root")
 
 MOST_ITERATIONS = 10_000_000
-"""Of one search: a few days of the smallest network, and a trace that fits into memory."""
+"""Of one search: about a day of the smallest network, and a trace that fits into memory."""
 
 
 @dataclass(frozen=True)
