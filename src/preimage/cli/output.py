@@ -46,8 +46,7 @@ class Output:
         """
         from preimage.search.result import check_new_folder
 
-        if self.overwrite and self.out is None and self.movie is None:
-            raise UsageError("--overwrite is for a place of your own: give --out DIR too.")
+        check_overwrite(self.overwrite, self.out or self.movie)
         if self.out is not None:
             check_new_folder(self.out, self.overwrite)
             for path in inputs:
@@ -92,6 +91,16 @@ class Output:
             console.print_records([result.record for result in results])
         else:
             console.print_results(list(results), str(place))
+
+
+def check_overwrite(overwrite: bool, place: Path | None) -> None:
+    """Refuse `--overwrite` without a place: what is written then never falls on anything.
+
+    Raises:
+        UsageError: if so.
+    """
+    if overwrite and place is None:
+        raise UsageError("--overwrite is for a place of your own: give --out DIR too.")
 
 
 def film_of(recorders: Sequence[Film], results: Sequence[Result]) -> bytes | None:

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import click
 
-from preimage.cli import console, options, running, values
+from preimage.cli import console, options, output, running, values
 from preimage.cli.reproduce import OUT
-from preimage.errors import UsageError
 
 
 @click.command(cls=running.Heavy, short_help="Show experiments beside the paper, as a web page.")
@@ -27,8 +26,7 @@ def report(*, folder: Path, out: Path | None, overwrite: bool, as_json: bool) ->
       preimage reproduce table2 --photos photos
       preimage report
     """
-    if out is None and overwrite:
-        raise UsageError("--overwrite is for a folder of your own: give --out DIR too.")
+    output.check_overwrite(overwrite, out)
 
     from preimage.files import printable
     from preimage.gallery.report import make_report

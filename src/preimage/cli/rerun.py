@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from preimage.cli import console, options, running, values
-from preimage.errors import UsageError
+from preimage.cli import console, options, output, running, values
 
 if TYPE_CHECKING:
     from preimage.search import Result
@@ -41,8 +40,7 @@ def rerun(
     from preimage.recipes.rerun import rerun as search
     from preimage.search.result import check_new_folder, load_record
 
-    if overwrite and out is None:
-        raise UsageError("--overwrite is for a folder of your own: give --out DIR too.")
+    output.check_overwrite(overwrite, out)
     original = load_record(folder)
     if out is not None:
         check_new_folder(out, overwrite)
