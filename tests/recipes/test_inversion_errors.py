@@ -78,10 +78,16 @@ def test_neither_images_nor_a_code_or_both(photo: Path) -> None:
     refused(UsageError, words, phi, photo, code=pi.encode(phi, photo)[0])
 
 
-@pytest.mark.parametrize("recipe", [pi.invert, pi.caricature])
+@pytest.mark.parametrize("recipe", [pi.invert, pi.caricature, pi.dream, pi.texture, pi.maximize])
 def test_a_name_is_no_representation_yet(recipe: Any, photo: Path) -> None:
     with pytest.raises(UsageError, match="expected a representation, got str"):
         recipe("alexnet", photo)
+
+
+def test_a_name_is_no_representation_for_two_photos(photo: Path) -> None:
+    for recipe in (pi.fool, pi.style):
+        with pytest.raises(UsageError, match="expected a representation, got str"):
+            recipe("alexnet", photo, photo)
 
 
 def test_an_empty_list_of_images() -> None:

@@ -27,6 +27,7 @@ from preimage.recipes.records import (
     origin,
 )
 from preimage.recipes.settings import Settings
+from preimage.recipes.views import check_representation
 from preimage.representations import SeveralLayers
 from preimage.search.canvases import BoxCanvas
 from preimage.search.minimise import Outcome, Snapshot, minimise
@@ -174,6 +175,7 @@ def dream(
         >>> phi = pi.several_layers("efficientnet-lite0", ["block08"])
         >>> pi.dream(phi, "clouds.jpg").save("out")                          # doctest: +SKIP
     """
+    check_representation(representation)
     check_seeds(seed, restarts=1)
     if not isinstance(size, int) or size < LEAST_SIDE:
         raise UsageError(f"the size must be at least {LEAST_SIDE} pixels, got {size!r}.")

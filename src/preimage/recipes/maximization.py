@@ -16,6 +16,7 @@ from preimage.recipes.maximization_search import Job
 from preimage.recipes.objectives import Channel, Direction, Label, Objective, from_dict, parse
 from preimage.recipes.records import Observer, check_seeds
 from preimage.recipes.settings import MaximizationSettings, check_overrides
+from preimage.recipes.views import check_representation
 from preimage.representations import Representation
 from preimage.search.result import Result
 
@@ -75,6 +76,7 @@ def maximize(
         >>> phi = pi.representation("efficientnet-lite0", layer="logits")
         >>> pi.maximize(phi, label="goose").save("goose")                    # doctest: +SKIP
     """
+    check_representation(representation)
     check_overrides(overrides, maximize, maximization_settings_for)
     check_seeds(seed, restarts)
     if layout not in LAYOUTS:

@@ -25,7 +25,7 @@ from preimage.recipes.records import (
     origin,
 )
 from preimage.recipes.settings import Settings
-from preimage.recipes.views import SIZE
+from preimage.recipes.views import SIZE, check_representation
 from preimage.representations import SeveralLayers
 from preimage.representations.catalogue import check_listed
 from preimage.search.canvases import BoxCanvas, Canvas, SpectralCanvas
@@ -182,6 +182,7 @@ def texture(
         >>> phi = pi.several_layers("vgg16", ["relu1_1", "pool1", "pool2"])  # doctest: +SKIP
         >>> pi.texture(phi, "grass.jpg", size=512).save("out")               # doctest: +SKIP
     """
+    check_representation(representation)
     check_seeds(seed, restarts=1)
     view = (size, size) if isinstance(size, int) else size
     check_sizes(representation, (*view, source_size))
@@ -254,6 +255,7 @@ def style(
         >>> phi = pi.several_layers("vgg16", ["relu4_2", "relu1_1", "relu2_1"])   # doctest: +SKIP
         >>> pi.style(phi, "house.jpg", "painting.jpg").save("out")                # doctest: +SKIP
     """
+    check_representation(representation)
     check_seeds(seed, restarts=1)
     check_sizes(representation, (size,))
     count = len(representation.layers) - 1

@@ -14,6 +14,19 @@ SIZE = 256
 """Side of the square that photos are brought to where Φ takes any size (Table 2's images)."""
 
 
+def check_representation(phi: object) -> None:
+    """Refuse a name or a module in place of what `preimage.representation` makes of it.
+
+    Raises:
+        UsageError: if so.
+    """
+    if not isinstance(phi, Representation):
+        raise UsageError(
+            f"expected a representation, got {type(phi).__name__}: "
+            "pi.representation(model, layer=...) makes one of a name or a module."
+        )
+
+
 def view_for(
     representation: Representation,
     size: int | None = None,
@@ -38,11 +51,7 @@ def view_for(
         >>> view_for(pi.representation("hog"), code_shape=(31, 20, 30))
         (160, 240)
     """
-    if not isinstance(representation, Representation):
-        raise UsageError(
-            f"expected a representation, got {type(representation).__name__}: "
-            "pi.representation(model, layer=...) makes one of a name or a module."
-        )
+    check_representation(representation)
     name, own = representation.name, representation.input_size
     if size is not None and (not isinstance(size, int) or size < 1):
         raise UsageError(f"the size must be a whole number of pixels, at least 1, got {size!r}.")
