@@ -242,7 +242,8 @@ def test_what_a_network_does_not_say_is_asked_for(fails, nets):
         ("mean=1,1,1,std=1,1,size=24", "mean has 3 numbers and std 2"),
         ("mean=nan,1,1,size=24", "mean and std must be numbers"),
         ("mean=1,1,1,std=0,1,1,size=24", "std not 0"),
-        ("mean=1,1,1,size=0", "input size must be at least 1 pixel"),
+        ("mean=1,1,1,size=0", "input size must be 1 to 4096 pixels, got 0"),
+        ("mean=1,1,1,size=99999", "input size must be 1 to 4096 pixels, got 99999"),
     ],
 )
 def test_input_that_is_none(fails, nets, given, words):

@@ -126,7 +126,9 @@ def test_bench_measures_them_as_they_are(run):
     (record,) = run("bench", "--model", "hog", "--iterations", 2, "--json").json["records"]
     assert (record["model"], record["layer"]) == ("hog", None)
     assert record["ratio"] > 0.5
-    assert "hogb" in run("bench", "--model", "hogb", "--iterations", 1).out
+    printed = run("bench", "--model", "hogb", "--iterations", 1).out
+    assert "hogb" in printed
+    assert "pyramid canvas" in printed
 
 
 def small(name: str, width: int, height: int) -> str:

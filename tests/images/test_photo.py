@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import struct
 import warnings
 import zlib
@@ -267,6 +268,12 @@ def test_missing_files_and_folders(tmp_path: Path) -> None:
         load_photo(tmp_path, size=8)
     with pytest.raises(PreimageError, match="null"):
         load_photo("a\0.jpg", size=8)
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.jpg")
+    with pytest.raises(PreimageError, match=r"a\.jpg: .* got a pipe or a device; save the image"):
+        load_photo(tmp_path / "a.jpg", size=8)
 
 
 def test_floating_point_pictures_are_refused(tmp_path: Path) -> None:

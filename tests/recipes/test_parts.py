@@ -48,7 +48,7 @@ def test_the_figure_shows_the_box_and_the_image_does_not() -> None:
     for tile, plain in zip(result.tiles(), (result.reference, result.image), strict=True):
         assert tile.image.getpixel((10, 15)) == BOX
         assert plain.getpixel((10, 15)) != BOX
-    assert "central 2x2 cells" in result.tiles()[-1].caption
+    assert "central 2x2 cells\nred box: what that part sees" in result.tiles()[-1].caption
     assert pi.invert(phi, picture(0), iterations=2).box is None
 
 

@@ -62,7 +62,8 @@ def bench(
         console.print_json(measured)
         return
     threads = counted(measured["threads"], "thread")
-    click.echo(f"{canvas} canvas, batch 1, {measured['device']}, {threads}")
+    searched = "pyramid" if canvas == "frame" and names == [None] else canvas
+    click.echo(f"{searched} canvas, batch 1, {measured['device']}, {threads}")
     rows = [
         (t.layer or t.model, f"{t.floor_ms:.2f}", f"{t.iteration_ms:.2f}", f"{t.ratio:.3f}")
         for t in timings

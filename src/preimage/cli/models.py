@@ -60,8 +60,8 @@ def models(*, as_json: bool) -> None:
     if as_json:
         console.print_json({"models": entries})
         return
-    headings = ("model", "input", "classes", "weights here", "licence", "about")
-    console.print_table(headings, [_model_row(entry) for entry in entries], ["model"])
+    headings = ("model", "input", "classes", "weights here", "about")
+    console.print_table(headings, [_model_row(entry) for entry in entries], headings[:-1])
 
 
 def _model_row(entry: dict[str, Any]) -> tuple[str, ...]:
@@ -71,7 +71,6 @@ def _model_row(entry: dict[str, Any]) -> tuple[str, ...]:
         str(entry["input_size"] or "any"),
         entry["classes"] or "none",
         ", ".join(here) or ("not yet" if entry["weights"] else "needs none"),
-        entry["licence"] or "",
         entry["about"],
     )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import os
 import re
+import stat
 import warnings
 
 import numpy as np
@@ -180,10 +181,15 @@ def _decode(path: str | os.PathLike[str]) -> Image.Image:
 
 def _check_file(path: str | os.PathLike[str]) -> None:
     try:
+        mode = os.stat(path).st_mode
+        if stat.S_ISDIR(mode):
+            raise PreimageError(f"{path}: expected an image file, got a folder")
+        if not stat.S_ISREG(mode):  # a pipe can be read only once, or never ends
+            raise PreimageError(
+                f"{path}: expected an image file, got a pipe or a device; save the image first"
+            )
         with open(path, "rb") as stream:
             empty = not stream.read(1)
-    except IsADirectoryError as error:
-        raise PreimageError(f"{path}: expected an image file, got a folder") from error
     except (OSError, ValueError) as error:
         why = reason(error) if isinstance(error, OSError) else str(error)
         raise PreimageError(f"{path}: cannot be read ({why})") from error

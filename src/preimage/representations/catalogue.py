@@ -153,6 +153,11 @@ def input_of(model: str, own: Input | None, options: Mapping[str, Any]) -> Input
     return checked_input(mean, std, size)
 
 
+LARGEST_INPUT = 4096
+"""Side of the largest input of a network, in pixels; one that is larger was a slip, and fills the
+memory."""
+
+
 def checked_input(mean: Sequence[float], std: Sequence[float], size: int | None) -> Input:
     """What a network takes, if it makes sense.
 
@@ -167,8 +172,8 @@ def checked_input(mean: Sequence[float], std: Sequence[float], size: int | None)
         )
     if not all(math.isfinite(n) for n in (*colours[0], *colours[1])) or 0 in colours[1]:
         raise UsageError(f"mean and std must be numbers and std not 0, got {mean} and {std}.")
-    if size is not None and (not isinstance(size, int) or size < 1):
-        raise UsageError(f"the input size must be at least 1 pixel, got {size!r}.")
+    if size is not None and (not isinstance(size, int) or not 1 <= size <= LARGEST_INPUT):
+        raise UsageError(f"the input size must be 1 to {LARGEST_INPUT} pixels, got {size!r}.")
     return Input(*colours, size)
 
 

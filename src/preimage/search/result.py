@@ -94,6 +94,8 @@ class Result:
         caption = caption_of(self.headline)
         if (part := _part_of_code(self.record)) is not None:
             caption += f", {part}"
+        if self.box is not None:
+            caption += "\nred box: what that part sees"
         if stretched:
             caption += ", contrast stretched"
         if (search := _search_of(self.record)) is not None:
