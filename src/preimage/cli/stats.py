@@ -36,7 +36,8 @@ def stats(
     """Measure the largest activation of every channel of a layer over a folder of photos.
 
     These are M of Eq. 9, which `preimage maximize` compares with. They are kept with the weights,
-    so that a second call, and every later `maximize`, only reads them.
+    so that a second call only reads them, and so does a later `maximize`, unless there is one over
+    more photos.
 
     \b
     Example:

@@ -36,7 +36,8 @@ def study() -> None:
 @options.whole(
     "--questions",
     "N",
-    "Questions for each subject. Default: one for each layer and photo, and five to warm up.",
+    "Questions for each subject. Default: one for each layer and photo, and five to warm up where "
+    "there are as many pairs.",
 )
 @options.seed
 @options.as_json

@@ -44,6 +44,10 @@ COLUMNS = (
     Column("relative_error", "relative error", percent),
 )
 
+STAND_IN = (
+    "the paper shows CaffeNet, whose weights are not always there, so alexnet stands in: --model "
+    "caffenet where you have them"
+)
 ONE_STREAM = (
     "the two streams are CaffeNet's, whose first layers have two groups of filters; in another "
     "network the halves of the channels are no streams: --model caffenet where you have its weights"
@@ -60,12 +64,14 @@ def figure13(request: Request) -> Report:
         found.append(done)
     part = f"central {NEIGHBOURHOOD}x{NEIGHBOURHOOD} cells"
     footer = f"{request.model or MODEL}, {part}; the red box is what they see, unless that is all"
+    notes = (STAND_IN,) if request.model is None else ()
     return Report(
         rows=tuple(_row(done, part) for done in found),
         cases=tuple(found),
         figures={
             "figure13": contact_sheet([reference_tile(found[0]), *tiles], columns=3, footer=footer)
         },
+        notes=notes,
     )
 
 

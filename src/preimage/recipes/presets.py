@@ -203,7 +203,7 @@ PRESETS: tuple[Preset, ...] = (
         _paper,
         published=True,
     ),
-    Preset("quick", "docs/solvers.md: `best` in 100 iterations, with less momentum", _quick),
+    Preset("quick", "docs/solvers.md: `best` in 100 iterations, with three levels", _quick),
 )
 
 
