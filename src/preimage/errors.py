@@ -91,3 +91,16 @@ def nearest(name: str, known: Iterable[str], n: int = 5) -> str:
     if close:
         return f"did you mean: {', '.join(by_lower[key] for key in close)}?"
     return f"known: {', '.join(names[:n])}{', ...' if len(names) > n else ''}"
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether memory ran out: PyTorch has an error of its own for a GPU, and none for the CPU.
+
+    >>> is_out_of_memory(MemoryError()), is_out_of_memory(RuntimeError("shapes differ"))
+    (True, False)
+    """
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or "can't allocate memory" in str(error)
+    )

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from torch import nn
 
-from preimage.representations import catalogue
+from preimage.representations import catalogue, representation
 
 FACTORIES = """
 import torch
@@ -76,6 +76,8 @@ def lazy():
 
 def number():
     return 3
+
+alive = nn.Sequential(nn.Conv2d(3, 6, 3), nn.BatchNorm2d(6)).train()
 """
 INPUT = "mean=0.5,0.4,0.3,std=0.25,0.25,0.25,size=24"
 
@@ -124,6 +126,20 @@ def test_numbers_of_0_to_255_are_the_same_as_of_0_to_1(run, nets, photo):
         assert run("encode", photo, "--model", f"{nets}:chain", *common).code == 0
         codes.append(np.load("code.npy"))
     np.testing.assert_allclose(*codes, rtol=1e-6)
+
+
+def test_a_module_that_is_alive_stays_as_it_is(nets):
+    phi = representation(f"{nets}:alive", "1", mean=(0,) * 3, std=(1,) * 3, input_size=24)
+    alive = sys.modules[nets].alive
+    assert phi.network is alive
+    assert all(module.training for module in alive.modules())
+    assert all(parameter.requires_grad for parameter in alive.parameters())
+
+
+def test_a_script_that_ends_where_it_is_imported(fails, elsewhere):
+    (elsewhere / "myscript.py").write_text("raise SystemExit(3)")
+    message = fails(1, "layers", "myscript:net", "--input", INPUT)
+    assert "myscript can't be imported: SystemExit: 3" in message
 
 
 def test_inversion_and_rerun_of_a_factory(run, nets, photo, fails):

@@ -23,6 +23,10 @@ def half_of_the_channels(target: Tensor) -> Tensor:
     return mask
 
 
+def some_channels_more(target: Tensor) -> Tensor:
+    return 3.0 - half_of_the_channels(target) * 2.5
+
+
 def halves(target: Tensor) -> Loss:
     """Two losses on the first and the second half of a code's components, one weighted more."""
     flat = target.flatten(1)
@@ -34,6 +38,7 @@ def halves(target: Tensor) -> Loss:
 LOSSES: dict[str, tuple[type[Loss], Callable[[Tensor], Loss]]] = {
     "euclidean": (Euclidean, Euclidean),
     "euclidean, masked": (Euclidean, lambda t: Euclidean(t, half_of_the_channels(t))),
+    "euclidean, weighted": (Euclidean, lambda t: Euclidean(t, some_channels_more(t))),
     "inner product": (InnerProduct, InnerProduct),
     "inner product, Z": (InnerProduct, lambda t: InnerProduct(t, 7.0)),
     "inner product, Z each": (InnerProduct, lambda t: InnerProduct(t, 1.0 + torch.arange(len(t)))),

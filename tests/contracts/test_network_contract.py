@@ -301,8 +301,10 @@ def test_layers_that_are_none(name: str, layer: str, words: str) -> None:
 
 def test_a_moved_network_is_followed() -> None:
     """Weights on another device; here one without numbers."""
-    network = made("resnet").to("meta")
+    network = made("resnet")
     phi = phi_of(network, "layer1")
+    assert phi.device.type == "cpu"
+    network.to("meta")
     assert phi.device.type == "meta"
     assert phi(torch.zeros(1, 3, SIDE, SIDE, device="meta")).shape == (1, 8, 8, 8)
     assert next(network.parameters()).device.type == "meta"

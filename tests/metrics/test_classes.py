@@ -32,6 +32,16 @@ def test_classes_are_those_of_the_whole_network_whatever_the_layer(layer: str) -
             assert score.probability == pytest.approx(float(expected[score.index]), rel=1e-4)
 
 
+def test_scores_that_are_maps_count_by_their_mean() -> None:
+    network = torch.nn.Sequential(torch.nn.Conv2d(3, 10, 4, stride=4))
+    phi = layer_of(network, "0", classifier="0", labels=LABELS, input_size=None)
+    image = random_image((2, 3, 8, 12))
+    scores = phi.logits(image)
+    assert scores is not None
+    torch.testing.assert_close(scores, network(image / 60).mean((2, 3)))
+    assert top_classes(phi, image, count=10) is not None
+
+
 def test_probabilities_fall_and_sum_to_one() -> None:
     (row,) = top_classes(classifying(), random_image((1, 3, SIDE, SIDE)), count=10) or [[]]
     probabilities = [score.probability for score in row]

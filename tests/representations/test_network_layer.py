@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from preimage.energy import Energy, Euclidean
 from preimage.errors import PreimageError, UsageError
@@ -39,6 +40,22 @@ class Trap(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         raise AssertionError("a layer past the target ran")
+
+
+class ChannelsLast(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.permute(0, 2, 3, 1)
+
+
+class Again(nn.Module):
+    """A part that is computed again for the backward pass, to save memory."""
+
+    def __init__(self, part: nn.Module) -> None:
+        super().__init__()
+        self.part = part
+
+    def forward(self, x: Tensor) -> Tensor:
+        return checkpoint(self.part, x, use_reentrant=False)
 
 
 class Moody(nn.Module):
@@ -90,6 +107,44 @@ def search(energy: Energy, iterations: int = 4, **options: Any) -> None:
         seeds=range(len(energy.loss.target)),
         **options,
     )
+
+
+def test_what_is_computed_again_for_the_backward_pass_is_at_test_time_too() -> None:
+    part = nn.Sequential(nn.Conv2d(3, 6, 3), nn.BatchNorm2d(6), nn.ReLU(), nn.Dropout(0.5))
+    network = random_network([("part", Again(part)), ("next", nn.Conv2d(6, 4, 3))]).train()
+    before = fingerprint(network)
+    energy = energy_for(layer_of(network, "next"))
+    view = random_image((1, 3, SIDE, SIDE), seed=2)
+    value, gradient = energy.loss_and_gradient(view)
+    assert fingerprint(network) == before
+    plain = energy_for(layer_of(nn.Sequential(*part, network.next).eval(), "4"))
+    torch.testing.assert_close(energy_for(layer_of(network, "next")).loss.target, plain.loss.target)
+    expected = plain.loss_and_gradient(view)
+    torch.testing.assert_close(value, expected[0])
+    torch.testing.assert_close(gradient, expected[1])
+
+
+def test_a_size_that_a_network_for_any_size_cannot_take() -> None:
+    network = random_network([("conv", nn.Conv2d(3, 2, 5)), ("flat", nn.Flatten()),
+                              ("fc", nn.Linear(2 * 4 * 4, 3))])  # fmt: skip
+    phi = layer_of(network, "fc", input_size=None)
+    assert phi(torch.zeros(1, 3, 8, 8)).shape == (1, 3)
+    with pytest.raises(UsageError, match=r"does not run on images of 6x9 \(.*choose another size"):
+        phi(torch.zeros(1, 3, 9, 6))
+    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
+        layer_of(network, "fc")(torch.zeros(1, 3, 9, 6))
+
+
+@pytest.mark.parametrize("view", [(12, 12), (12, 18), (24, 12)])
+def test_channels_last_is_told_from_as_many_channels_as_rows(view: tuple[int, int]) -> None:
+    height, width = view
+    first = random_network([("conv", nn.Conv2d(3, height, 1))])
+    last = random_network([("conv", nn.Conv2d(3, 5, 1)), ("last", ChannelsLast())])
+    image = random_image((2, 3, height, width))
+    phi = layer_of(first, "conv", input_size=None)
+    torch.testing.assert_close(phi(image), first(image / 60))
+    phi = layer_of(last, "last", input_size=None)
+    torch.testing.assert_close(phi(image), last.conv(image / 60))
 
 
 @pytest.mark.parametrize("layer", [name for name, _ in small_network().named_children()])
@@ -403,6 +458,11 @@ def test_an_unknown_catalogue_layer_is_refused_before_weights_are_loaded(
     monkeypatch.setattr("preimage.models.catalogue.load", lambda *_: pytest.fail("loaded"))
     with pytest.raises(UsageError, match=r"efficientnet-lite0 (needs a --|has no )layer.*stem"):
         representation("efficientnet-lite0", layer)
+
+
+def test_an_unknown_option_of_a_module_is_refused_with_the_nearest_name() -> None:
+    with pytest.raises(UsageError, match=r"no option 'input_sise'; did you mean: input_size"):
+        representation(small_network(), "relu1", mean=MEAN, input_sise=SIDE)
 
 
 def test_an_unknown_model_is_refused_with_the_nearest_names() -> None:

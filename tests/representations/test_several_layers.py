@@ -75,6 +75,25 @@ def test_a_layer_that_the_forward_pass_leaves_out() -> None:
         phi(random_image((1, 3, 32, 32)))
 
 
+def test_a_network_in_double_precision() -> None:
+    phi = SeveralLayers(small_network().double(), ["conv1", "relu2"], mean=MEAN, std=STD)
+    image = random_image((1, 3, 32, 32))
+    assert phi(image).dtype == torch.float32
+    torch.testing.assert_close(phi(image), several("conv1", "relu2")(image))
+
+
+def test_what_gives_no_gradient_or_no_tensor() -> None:
+    network = small_network()
+    network.forward = torch.no_grad()(network.forward)  # type: ignore[method-assign]
+    phi = SeveralLayers(network, ["conv1"], mean=MEAN, std=STD)
+    with pytest.raises(PreimageError, match="conv1 has no gradient"):
+        phi(random_image((1, 3, 32, 32)).requires_grad_())
+    pool = torch.nn.Sequential(torch.nn.MaxPool2d(2, return_indices=True))
+    phi = SeveralLayers(pool, ["0"], mean=MEAN, std=STD)
+    with pytest.raises(UsageError, match="layer 0 gives a tuple, a tensor was expected"):
+        phi(random_image((1, 3, 32, 32)))
+
+
 def test_by_name() -> None:
     phi = pi.several_layers("efficientnet-lite0", ["block01", "stem"])
     assert phi.layers == ("block01", "stem")
@@ -91,6 +110,8 @@ def test_by_name() -> None:
     [
         ("vgg16", ["relu1_1", "poool1"], "did you mean: pool1"),
         ("vgg16", ["relu1_1", "fc6"], "fc6 has no positions"),
+        ("vgg16", ["relu1_1:cls"], "has no layer 'relu1_1:cls'"),
+        ("vgg16", ["pool1[0]"], r"has no layer 'pool1\[0\]'; did you mean: pool1"),
         ("efficientnet-lite0", ["pool"], "pool has no positions"),
         ("hog", ["x"], "hog is no network and has no layers"),
     ],

@@ -220,6 +220,39 @@ def test_nothing_is_visible_until_the_block_ends(tmp_path: Path) -> None:
     assert (tmp_path / "out" / "file").read_text() == "x"
 
 
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_what_has_come_meanwhile_is_kept_and_so_is_the_work(
+    tmp_path: Path, overwrite: bool
+) -> None:
+    (tmp_path / "out-2").mkdir()
+
+    def work() -> None:
+        with new_folder(tmp_path / "out", overwrite) as partial:
+            (partial / "file").write_text("found")
+            (tmp_path / "out").mkdir()
+            (tmp_path / "out" / "thesis.txt").write_text("somebody's own")
+
+    with pytest.raises(PreimageError, match=r"not any more, so what was found is in .*out-3\.$"):
+        work()
+    assert (tmp_path / "out" / "thesis.txt").read_text() == "somebody's own"
+    assert (tmp_path / "out-3" / "file").read_text() == "found"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "out-2", "out-3"]
+
+
+def test_the_working_folder_is_refused_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "results").mkdir()
+    monkeypatch.chdir(tmp_path / "results")
+    for place in (".", tmp_path / "results"):
+        with pytest.raises(PreimageError, match=r"is the working folder.*name a new folder inside"):
+            check_new_folder(place)
+    check_new_folder("inside")
+    monkeypatch.setattr(os.path, "ismount", lambda path: True)
+    with pytest.raises(PreimageError, match="where a disk is mounted"):
+        check_new_folder("inside")
+
+
 def test_results_with_names_beyond_ascii_are_written_as_they_are(tmp_path: Path) -> None:
     image = {"path": "Füchse/狐.png", "sha256": "0" * 64}
     folder = made_result(image=image).save(tmp_path / "狐")

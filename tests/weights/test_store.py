@@ -9,6 +9,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from http.client import BadStatusLine, IncompleteRead
 from pathlib import Path
 from typing import Any
 
@@ -201,6 +202,21 @@ def test_the_next_source_is_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     pip_that(monkeypatch, 1, "python: No module named pip")
     toy = entry(MISSING_WHEEL, sdist("0" * 64), served(tmp_path))
     assert store.fetch(toy).read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"), [(IncompleteRead(b"", 7), "IncompleteRead"), (BadStatusLine("x"), "x")]
+)
+def test_an_answer_that_is_no_http_is_one_of_what_was_tried(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, fault: Exception, words: str
+) -> None:
+    def broken(*_: Any) -> None:
+        raise fault
+
+    monkeypatch.setattr(store, "_copy", broken)
+    with pytest.raises(PreimageError, match=words):
+        store.fetch(entry(served(tmp_path)))
+    assert leftovers(cache) == []
 
 
 def test_missing_pip_is_said_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,7 +32,7 @@ from preimage.cli.study import study
 from preimage.cli.table1 import table1
 from preimage.cli.template import template
 from preimage.cli.texture import style, texture
-from preimage.errors import PreimageError
+from preimage.errors import PreimageError, is_out_of_memory
 from preimage.files import printable, reason
 
 SECTIONS: tuple[tuple[str, tuple[click.Command, ...]], ...] = (
@@ -104,7 +104,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         where = f"{error.filename}: " if error.filename else ""
         message, exit_code = f"{where}{reason(error)}", 1
     except (MemoryError, RuntimeError) as error:
-        if not _is_out_of_memory(error):
+        if not is_out_of_memory(error):
             raise
         message, exit_code = OUT_OF_MEMORY, 1
     click.echo(f"preimage: {_typed_words_escaped(message, given)}", err=True)
@@ -128,12 +128,3 @@ def _with_hint(error: click.ClickException) -> str:
     context = getattr(error, "ctx", None)
     hint = f"\nTry: {context.command_path} --help" if context else ""
     return f"{error.format_message()}{hint}"
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    """PyTorch has an error of its own for a GPU, and none for the CPU."""
-    return (
-        isinstance(error, MemoryError)
-        or type(error).__name__ == "OutOfMemoryError"
-        or "can't allocate memory" in str(error)
-    )

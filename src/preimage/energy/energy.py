@@ -78,10 +78,11 @@ class Energy:
             PreimageError: if the code does not depend on the view as far as autograd can see.
         """
         leaf = view.detach().requires_grad_()
-        with torch.enable_grad(), softened(softness, len(view)):
-            code = self.representation(leaf)
-        value, code_gradient = self.loss.value_and_gradient(code.detach(), self.fidelity)
-        (gradient,) = torch.autograd.grad(code, leaf, code_gradient, allow_unused=True)
+        with self.representation.at_test_time():
+            with torch.enable_grad(), softened(softness, len(view)):
+                code = self.representation(leaf)
+            value, code_gradient = self.loss.value_and_gradient(code.detach(), self.fidelity)
+            (gradient,) = torch.autograd.grad(code, leaf, code_gradient, allow_unused=True)
         if gradient is None:
             raise PreimageError(
                 f"{self.representation.name} has no gradient: a part of the network before it runs "

@@ -75,7 +75,8 @@ class Euclidean(Loss):
 
     Args:
         target: Φ₀, `[N, D, h, w]` or `[N, D]`.
-        mask: M, zeros and ones that broadcast against the target; None keeps every component.
+        mask: M, how much each component counts, numbers of at least 0 that broadcast against the
+            target; None counts every component alike.
 
     Raises:
         PreimageError: if a (masked) target is zero or not finite, so that the distance relative
@@ -100,6 +101,8 @@ class Euclidean(Loss):
         if self.mask is not None:
             difference *= self.mask
         value = squared_norm(difference) / self.squared_norm
+        if self.mask is not None:  # M² in the gradient: once for either factor of the square
+            difference *= self.mask
         scale = (2.0 * weight / self.squared_norm).view(-1, *[1] * (code.dim() - 1))
         return value, difference.mul_(scale)
 

@@ -175,7 +175,8 @@ def build(name: str, weights: str | None = None, device: str | None = None) -> A
     if library is None:
         with _working_folder():
             network = _call(name, _factory(prefix, rest), device)
-        return Adapted(_ready(network), own_input(network), name, "your own")
+        # As it is: it may be alive in this process.
+        return Adapted(network, own_input(network), name, "your own")
     if weights is not None and weights not in WEIGHTS:
         raise UsageError(f"there are no weights {weights!r} of {name}; {nearest(weights, WEIGHTS)}")
     package = _import_library(library)
@@ -255,7 +256,7 @@ def _factory(module: str, name: str) -> Callable[[], Any]:
             f"there is no Python module {error.name!r} here for the model '{module}:{name}'; "
             "it is looked for in the working folder and where Python finds its packages."
         ) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a script may end where it is imported
         raise PreimageError(f"{module} can't be imported: {_told(error)}") from error
     for part in name.split("."):
         known = [word for word in dir(found) if not word.startswith("_")]
@@ -288,7 +289,7 @@ def _call(
 ) -> nn.Module:
     try:
         with torch.random.fork_rng(devices=[]), torch.device(device or "cpu"), _quiet():
-            torch.manual_seed(0)
+            torch.default_generator.manual_seed(0)  # torch.manual_seed would seed CUDA's, too
             network = make()
     except (Exception, SystemExit) as error:
         remedy = "; without a network, give --weights random" if pretrained else ""

@@ -398,7 +398,7 @@ def results_of(
         display_stretched: let the figures show each picture with its contrast stretched.
         mask, box: see `Result`.
     """
-    # Zeros and ones over the code's last axes: its mean is the part of the code that counted.
+    # Where M is above 0 a component counts, however much.
     part = {} if mask is None else {"mask": {"part": float((mask > 0).mean())}}
     images = [target.image for target in targets if target.image is not None]
     references = torch.cat(images).repeat_interleave(restarts, dim=0) if images else None

@@ -92,6 +92,7 @@ class SearchSettings:
             if not good:
                 raise UsageError(f"{name} must be {wanted}, got {getattr(self, name)!r}.")
         check_fidelity(self.fidelity)
+        _plain(self)  # what no record could hold is refused before the search, not after it
 
     def _checks(self) -> tuple[Check, ...]:
         """Name of a part, what it must be, and whether it is: parts may come from a file."""
@@ -273,7 +274,10 @@ def _plain(value: Any) -> Any:
     if hasattr(value, "__dataclass_fields__"):
         kind = type(value).__name__
         if kind not in KINDS:
-            raise UsageError(f"{kind} is not in KINDS: settings with it can't be saved.")
+            raise UsageError(
+                f"settings with {kind} can't be saved: add it to preimage.recipes.settings.KINDS "
+                "first, by its name."
+            )
         content = {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
         return {"kind": kind, **content}
     if isinstance(value, tuple):

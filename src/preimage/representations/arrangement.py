@@ -3,7 +3,7 @@
 | a layer gives | the code |
 |---|---|
 | `[N, D, h, w]`, `[N, D]` | as it is |
-| `[N, h, h, D]`, channels last | `[N, D, h, h]` |
+| `[N, h, w, D]`, channels last: h and w are as the image's sides, w and D not | `[N, D, h, w]` |
 | `[N, T, D]`, tokens: T or all but the first few are a square of patches | `[N, D, h, h]` |
 | `[N, T, D]`, else | `[N, D, 1, T]`, one row |
 | `[N]` | `[N, 1]` |
@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from torch import Tensor, nn
 
@@ -37,8 +38,16 @@ def prefix_tokens(tokens: int, network: nn.Module) -> int | None:
     return None
 
 
-def arranged(output: Tensor, batch: int, network: nn.Module) -> Tensor:
+def arranged(
+    output: Tensor, batch: int, network: nn.Module, view: Sequence[int] = (1, 1)
+) -> Tensor:
     """A layer's output as a code, by the table above.
+
+    Args:
+        output: what the layer gave.
+        batch: number of images.
+        network: the layer's.
+        view: height and width of the images; of a square any that are the same.
 
     Raises:
         Shapeless: if it has no batch, no numbers, or another number of dimensions.
@@ -55,11 +64,16 @@ def arranged(output: Tensor, batch: int, network: nn.Module) -> Tensor:
         side = math.isqrt(shape[1] - before)
         return output[:, before:].transpose(1, 2).reshape(batch, shape[2], side, side)
     if output.dim() == 4:
-        last = shape[1] == shape[2] != shape[3]
+        last = _covers(shape[1:3], view) and not _covers(shape[2:4], view)
         return output.permute(0, 3, 1, 2) if last else output
     if output.dim() == 2:
         return output
     raise Shapeless(f"a tensor of {counted(output.dim(), 'dimension')}, {shape}")
+
+
+def _covers(grid: Sequence[int], view: Sequence[int]) -> bool:
+    """Whether a grid has the proportions of an image, but for the rounding of its sides."""
+    return abs(grid[0] * view[1] - grid[1] * view[0]) < max(view)
 
 
 def class_token(output: Tensor, batch: int, network: nn.Module) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -64,7 +65,6 @@ class Representation(ABC):
         defaults: the C and T it suggests.
         weights: where its weights come from, or None if it has none.
         options: what else it was made with, by the names that `representation` takes.
-        device: where it takes its images.
     """
 
     model: str
@@ -76,7 +76,6 @@ class Representation(ABC):
     defaults: Defaults
     weights: WeightsRecord | None = None
     options: Mapping[str, Any] = MappingProxyType({})
-    device: torch.device = torch.device("cpu")
 
     @abstractmethod
     def __call__(self, image: Tensor) -> Tensor:
@@ -86,6 +85,16 @@ class Representation(ABC):
     def name(self) -> str:
         """Model and layer as one word, e.g. `alexnet.torchvision:relu3`."""
         return self.model if self.layer is None else f"{self.model}:{self.layer}"
+
+    def at_test_time(self) -> AbstractContextManager[None]:
+        """Within this a network stays at test time, in backward passes that run parts of it again
+        too; by default there is none."""
+        return nullcontext()
+
+    @property
+    def device(self) -> torch.device:
+        """Where it takes its images."""
+        return torch.device("cpu")
 
     def to(self, device: str) -> Representation:
         """The same representation with its weights on a device; by default it has none to move."""

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from inspect import signature
 from typing import Any, overload
 
 import torch
@@ -229,8 +230,11 @@ def check_layer(model: str, layer: str | None, **options: Any) -> str | None:
         return None
     found = survey_of(model, **options)
     names = [row.name for row in found.layers]
-    if layer is not None and Target.of(layer).call in found.calls:
-        return layer
+    if layer is not None:
+        # Layers of the catalogue's networks give one tensor each: there is nothing to choose.
+        call = Target.of(layer).call if adapters.is_adapted(model) else layer
+        if call in found.calls:
+            return layer
     name = model if adapters.is_adapted(model) else models.resolve(model).name
     asked = "needs a --layer" if layer is None else f"has no layer {layer!r}"
     raise UsageError(
@@ -309,7 +313,7 @@ def several_layers(model: str, layers: Sequence[str]) -> SeveralLayers:
         loaded.network,
         [row.name for row in rows],
         model=entry.name,
-        mean=entry.mean,
+        mean=loaded.model.mean,
         std=entry.std,
         zero=entry.zero,
         geometry=max(known, key=lambda each: each.receptive_field) if known else None,
@@ -379,6 +383,10 @@ def _own_module(network: nn.Module, layer: str | None, options: dict[str, Any]) 
         raise UsageError("a TorchScript module can't be stopped inside: give the Python module.")
     if layer is None:
         raise UsageError("a layer is needed: the dotted path of a module inside the network.")
+    known = list(signature(NetworkLayer).parameters)[2:]  # behind network and layer
+    for name in options:
+        if name not in known:
+            raise UsageError(f"a layer of a module has no option {name!r}; {nearest(name, known)}")
     asked = {name: options.pop(name) for name in INPUT_OPTIONS if name in options}
     given = input_of(model, adapters.own_input(network), asked)
     images = {"input_size": given.size, "mean": given.mean, "std": given.std}

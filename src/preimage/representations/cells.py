@@ -8,6 +8,7 @@ next one needs and nothing else.
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -92,9 +93,15 @@ class SpacedCells(Representation):
         self.geometry = geometry
         self.defaults = representation.defaults
         self.weights, self.options = representation.weights, representation.options
-        self.device = representation.device
         self.first, self.spacing, self.across = first, spacing, across
         self.alone = self._same_alone(input_size)
+
+    def at_test_time(self) -> AbstractContextManager[None]:
+        return self.whole.at_test_time()
+
+    @property
+    def device(self) -> torch.device:
+        return self.whole.device
 
     def __call__(self, image: Tensor) -> Tensor:
         return (self._squares if self.alone else self._maps)(image, self.across)

@@ -8,12 +8,19 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from preimage.errors import PreimageError, UsageError, counted, nearest
+from preimage.errors import (
+    PreimageError,
+    UsageError,
+    counted,
+    is_out_of_memory,
+    nearest,
+    one_line,
+)
 from preimage.representations.arrangement import Shapeless, arranged, class_token
 from preimage.representations.base import Defaults, Geometry, Representation
 from preimage.representations.calls import Calls, Seen, as_at_test_time, elements
@@ -124,7 +131,65 @@ def _scaled(image: Tensor, scale: Tensor, shift: Tensor | None) -> Tensor:
     return scaled if shift is None else scaled + shift
 
 
-class NetworkLayer(Representation):
+Own = TypeVar("Own", bound="_OfNetwork")
+
+
+class _OfNetwork(Representation):
+    """What the codes of networks share: how a network is given an image, and where it is."""
+
+    network: nn.Module
+    _all: tuple[nn.Module, ...]
+    _scale: Tensor
+    _shift: Tensor | None
+
+    def at_test_time(self) -> AbstractContextManager[None]:
+        return as_at_test_time(self._all)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are; they may have been moved since."""
+        parameter = next(self.network.parameters(), None)
+        return torch.device("cpu") if parameter is None else parameter.device
+
+    def to(self: Own, device: str) -> Own:
+        self.network.to(device)
+        return self
+
+    def _input(self, image: Tensor) -> Tensor:
+        """What the network takes for an image on the canvas scale, in its own precision."""
+        if self._scale.device != image.device:
+            self._scale = self._scale.to(image.device)
+            self._shift = None if self._shift is None else self._shift.to(image.device)
+        return self._in_its_precision(_scaled(image, self._scale, self._shift))
+
+    def _in_its_precision(self, image: Tensor) -> Tensor:
+        like = next((p for p in self.network.parameters() if p.is_floating_point()), image)
+        return image.to(like.dtype)
+
+    @contextmanager
+    def _running(self, image: Tensor) -> Iterator[None]:
+        """Refuse images of a size that a network for any size can't take after all."""
+        try:
+            yield
+        except (RuntimeError, ValueError) as error:
+            if self.input_size is not None or is_out_of_memory(error):
+                raise
+            height, width = image.shape[2:]
+            raise UsageError(
+                f"{self.model} does not run on images of {width}x{height} ({one_line(error)}): "
+                "choose another size."
+            ) from error
+
+    def _check_gradient(self, image: Tensor, code: Tensor) -> None:
+        if image.requires_grad and torch.is_grad_enabled() and not code.requires_grad:
+            raise PreimageError(
+                f"{self.name} has no gradient: the network computes it under torch.no_grad or "
+                "inference_mode, or detaches it; take that off its forward, or choose a layer "
+                "before it."
+            )
+
+
+class NetworkLayer(_OfNetwork):
     """Code of one layer of an `nn.Module`.
 
     The forward pass stops at the layer: a hook placed for the call raises an exception that is
@@ -186,7 +251,6 @@ class NetworkLayer(Representation):
         self.weights = weights
         self.options = options
         self._scale, self._shift = _scale_and_shift(mean, std, zero)
-        self.device = self._place()
         self._modules = {name: module for name, module in network.named_modules() if name}
         self._all = (network, *self._modules.values())
         self._target = self._checked(layer)
@@ -216,41 +280,25 @@ class NetworkLayer(Representation):
             others.append(other)
 
         side = self.input_size or 256
-        image = torch.zeros(1, self.channels, side, side, device=self._place())
+        image = torch.zeros(1, self.channels, side, side, device=self.device)
         # Should the network fail behind the layer, that is nobody's business here.
         with torch.no_grad(), as_at_test_time(self._all), suppress(Exception):  # noqa: SIM117
             with Calls(self.network, seen):
                 self.network(self._in_its_precision(image))
         return names, others
 
-    def _place(self) -> torch.device:
-        """Where the weights are; they may have been moved since."""
-        parameter = next(self.network.parameters(), None)
-        device = torch.device("cpu") if parameter is None else parameter.device
-        self._scale = self._scale.to(device)
-        self._shift = None if self._shift is None else self._shift.to(device)
-        return device
-
     def __call__(self, image: Tensor) -> Tensor:
         code = self._run(image, self._target)
-        if image.requires_grad and torch.is_grad_enabled() and not code.requires_grad:
-            raise PreimageError(
-                f"{self.name} has no gradient: the network computes it under torch.no_grad or "
-                "inference_mode, or detaches it; take that off its forward, or choose a layer "
-                "before it."
-            )
+        self._check_gradient(image, code)
         return code
 
-    def _in_its_precision(self, image: Tensor) -> Tensor:
-        like = next((p for p in self.network.parameters() if p.is_floating_point()), image)
-        return image.to(like.dtype)
-
     def _run(self, image: Tensor, target: Target) -> Tensor:
-        network_input = self._in_its_precision(_scaled(image, self._scale, self._shift))
-        tensor = _chosen(self._output(network_input, target), target)
-        arrange = class_token if target.class_token else arranged
+        tensor = _chosen(self._output(self._input(image), target), target)
         try:
-            code = arrange(tensor, len(image), self.network)
+            if target.class_token:
+                code = class_token(tensor, len(image), self.network)
+            else:
+                code = arranged(tensor, len(image), self.network, image.shape[2:])
         except Shapeless as error:
             raise PreimageError(
                 f"{self.model}:{target.word} gives {error}: no code; choose another layer."
@@ -262,7 +310,11 @@ class NetworkLayer(Representation):
     def _output(self, network_input: Tensor, target: Target) -> Any:
         """What the target's call gives; nothing behind it runs."""
         try:
-            with as_at_test_time(self._all), self._stopping_at(target):
+            with (
+                self.at_test_time(),
+                self._stopping_at(target),
+                self._running(network_input),
+            ):
                 self.network(network_input)
         except _Reached as reached:
             return reached.output
@@ -277,11 +329,6 @@ class NetworkLayer(Representation):
             return Calls(self.network, _raise_at(target.call))
         return _hooked(module, target.number)
 
-    def to(self, device: str) -> NetworkLayer:
-        self.network.to(device)
-        self.device = self._place()
-        return self
-
     def photo(self, source: str | Path | Image, size: int | None = None) -> Tensor:
         if self.channels not in (1, 3):
             raise UsageError(
@@ -294,8 +341,10 @@ class NetworkLayer(Representation):
     def logits(self, image: Tensor) -> Tensor | None:
         if self._classifier is None:
             return None
-        # Where a fully connected layer is a convolution, scores are maps of one pixel.
-        return self._run(image, self._classifier).flatten(1)
+        scores = self._run(image, self._classifier)
+        # Where a fully connected layer is a convolution, scores are maps: of one pixel, or more on
+        # a larger image.
+        return scores if scores.dim() == 2 else scores.flatten(2).mean(2)
 
     @property
     def class_labels(self) -> tuple[str, ...] | None:
@@ -328,7 +377,7 @@ def _raise_at(call: str) -> Seen:
     return seen
 
 
-class SeveralLayers(Representation):
+class SeveralLayers(_OfNetwork):
     """Codes of several layers of a network at once, from one forward pass.
 
     The code is one row of numbers, `[N, Σ_l D_l·h_l·w_l]`, layer after layer in the order given;
@@ -376,20 +425,23 @@ class SeveralLayers(Representation):
         self.weights = weights
         self._modules = [modules[layer] for layer in layers]
         self._all = tuple(modules.values())
-        parameter = next(network.parameters(), None)
-        self.device = torch.device("cpu") if parameter is None else parameter.device
-        scale, shift = _scale_and_shift(mean, std, zero)
-        self._scale = scale.to(self.device)
-        self._shift = None if shift is None else shift.to(self.device)
+        self._scale, self._shift = _scale_and_shift(mean, std, zero)
 
     def __call__(self, image: Tensor) -> Tensor:
-        return torch.cat([code.flatten(1) for code in self.codes(image)], dim=1)
+        code = torch.cat([code.flatten(1) for code in self.codes(image)], dim=1)
+        self._check_gradient(image, code)
+        return code
 
     def codes(self, image: Tensor) -> list[Tensor]:
         """The code of each layer, `[N, D, h, w]`."""
         found: dict[int, Tensor] = {}
 
         def keep(place: int, output: Any) -> None:
+            if not isinstance(output, Tensor):
+                raise UsageError(
+                    f"{self.model}: layer {self.layers[place]} gives a {type(output).__name__}, a "
+                    "tensor was expected: choose another layer."
+                )
             # A copy, because a layer behind it may work in place.
             found[place] = output.clone()
             if len(found) == len(self.layers):
@@ -400,8 +452,8 @@ class SeveralLayers(Representation):
             for place, module in enumerate(self._modules)
         ]
         try:
-            with as_at_test_time(self._all):
-                self.network(_scaled(image, self._scale, self._shift))
+            with self.at_test_time(), self._running(image):
+                self.network(self._input(image))
         except _Reached:
             pass
         finally:
@@ -412,17 +464,10 @@ class SeveralLayers(Representation):
             raise PreimageError(
                 f"{self.model}: layer {missing[0]} was not reached by the forward pass."
             )
-        return [found[place] for place in range(len(self.layers))]
+        return [found[place].to(image.dtype) for place in range(len(self.layers))]
 
     @torch.no_grad()
     def shapes(self, view: tuple[int, int]) -> list[tuple[int, ...]]:
         """Shapes of the codes of an image of height and width `view`, without the batch."""
         blank = torch.zeros(1, self.channels, *view, device=self.device)
         return [tuple(code.shape[1:]) for code in self.codes(blank)]
-
-    def to(self, device: str) -> SeveralLayers:
-        self.network.to(device)
-        self.device = torch.device(device)
-        self._scale = self._scale.to(device)
-        self._shift = None if self._shift is None else self._shift.to(device)
-        return self

@@ -5,11 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -234,6 +236,11 @@ def check_new_folder(folder: str | Path, overwrite: bool = False) -> None:
         )
     if (why := obstacle(path)) is not None:
         raise PreimageError(f"{path} can't be written: {why}. Choose another --out.")
+    if os.path.ismount(path) or Path.cwd().is_relative_to(path.absolute().resolve()):
+        raise PreimageError(
+            f"{path} is the working folder, one around it or where a disk is mounted, which can't "
+            "be replaced by a finished one: name a new folder inside it as --out."
+        )
 
 
 MARKS = (RECORD, "report.json", "study.json", "index.html")
@@ -265,7 +272,8 @@ def new_folder(folder: str | Path, overwrite: bool = False) -> Iterator[Path]:
     """A folder to write into that takes its name only when all of it is there.
 
     The work happens in a hidden neighbour; if the block fails or is interrupted, that is removed
-    and the place is as it was before.
+    and the place is as it was before. If something else has come there meanwhile, both are kept:
+    the work under another name.
 
     Raises:
         PreimageError: as `check_new_folder`, or if the disk refuses.
@@ -284,16 +292,32 @@ def new_folder(folder: str | Path, overwrite: bool = False) -> Iterator[Path]:
     try:
         yield partial
         partial.chmod(0o777 & ~umask())
-        _replace(partial, path)
+        _check_still_free(partial, path, overwrite)
+        _replace(partial, path, overwrite)
     except OSError as error:
         raise PreimageError(f"{path} can't be written: {error.strerror}.") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _replace(partial: Path, path: Path) -> None:
+def _check_still_free(partial: Path, path: Path, overwrite: bool) -> None:
+    try:
+        check_new_folder(path, overwrite)
+    except PreimageError as error:
+        names = (path.with_name(f"{path.name}-{number}") for number in count(2))
+        spare = next(name for name in names if not name.exists())
+        partial.rename(spare)
+        raise PreimageError(
+            f"{path} was free when the work began and is not any more, so what was found is in "
+            f"{spare}."
+        ) from error
+
+
+def _replace(partial: Path, path: Path, overwrite: bool) -> None:
     """Give the finished folder its name; an older one is moved aside first, then removed."""
-    if not path.exists():
+    if not (overwrite and path.exists()):
+        if path.exists():
+            path.rmdir()  # empty; whatever else there is stays, and this fails
         partial.rename(path)
         return
     aside = partial.with_name(partial.name + ".old")

@@ -16,6 +16,7 @@ import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import Iterable, Iterator
+from http.client import HTTPException
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -234,7 +235,7 @@ def _fetch_url(source: Url, entry: WeightFile, folder: Path, progress: bool) -> 
                 _copy(response, out, entry.name, total, progress)
         except urllib.error.HTTPError as error:
             raise _SourceFailedError(f"the server answered {error.code} {error.reason}") from error
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, HTTPException) as error:
             raise _SourceFailedError(_reason(error)) from error
         _check(temporary, entry)
     return path
@@ -407,4 +408,4 @@ def _shown(digest: str) -> str:
 def _reason(error: BaseException) -> str:
     # urllib wraps the operating system's error in its own.
     inner = getattr(error, "reason", error)
-    return reason(inner) if isinstance(inner, OSError) else one_line(inner)
+    return reason(inner) if isinstance(inner, OSError) else one_line(inner) or type(inner).__name__
