@@ -128,6 +128,17 @@ def test_numbers_of_0_to_255_are_the_same_as_of_0_to_1(run, nets, photo):
     np.testing.assert_allclose(*codes, rtol=1e-6)
 
 
+def test_a_code_of_a_network_for_any_size_is_rerun_at_the_same_size(run, nets):
+    net = ("--model", f"{nets}:anywhere", "--layer", "1", "--input", "mean=0,0,0,size=any")
+    np.save("code.npy", np.ones((6, 10, 10), np.float32))
+    search = ("--code", "code.npy", "--size", 20, "--iterations", 2, "--out", "first")
+    assert run("invert", *net, *search).code == 0
+    answer = run("rerun", "first", "--trust", "--out", "again")
+    assert answer.code == 0
+    assert Image.open("again/image.png").size == (20, 20)
+    assert Path("again/image.png").read_bytes() == Path("first/image.png").read_bytes()
+
+
 def test_a_module_that_is_alive_stays_as_it_is(nets):
     phi = representation(f"{nets}:alive", "1", mean=(0,) * 3, std=(1,) * 3, input_size=24)
     alive = sys.modules[nets].alive

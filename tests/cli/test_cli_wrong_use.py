@@ -9,7 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+
+from preimage.weights import store
 
 STEM = ("--layer", "stem", "--iterations", 2)
 
@@ -112,6 +115,22 @@ def test_unknown_layer_names_the_nearest_and_where_all_are_listed(fails, photo, 
     nearest, everything = message.splitlines()
     assert "has no layer 'rellu3'; did you mean: relu3" in nearest
     assert everything == "All of them: preimage layers alexnet"
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "words", "told"),
+    [
+        (2, ("--preset", "bset"), "there is no preset 'bset'; did you mean: best"),
+        (1, ("--device", "cuda"), "PyTorch finds no CUDA device here"),
+    ],
+)
+def test_wrong_use_is_said_before_weights_are_fetched(
+    fails, photo, tmp_path, monkeypatch, exit_code, words, told
+):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setenv("PREIMAGE_HOME", str(tmp_path / "empty"))
+    monkeypatch.setattr(store, "fetch", lambda *_, **__: pytest.fail("fetched"))
+    assert told in fails(exit_code, "invert", photo, "--model", "vgg16", "--layer", "fc8", *words)
 
 
 def test_layers_of_an_unknown_model(fails):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import FrozenInstanceError, fields, replace
+from dataclasses import FrozenInstanceError, dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -162,6 +162,8 @@ def test_an_unknown_preset_is_refused_with_the_nearest_name(wrong: str, right: s
         {"canvas": {"kind": "NoSuchCanvas"}},
         {"canvas": {"kind": "PixelCanvas", "colour": 1}},
         {"canvas": {"B_plus": 160.0}},
+        {"canvas": {"kind": "PixelCanvas", "B_plus": "x"}},
+        {"canvas": {"kind": "PixelCanvas", "B_plus": -1.0}},
         {"stages": [{"kind": "Stage", "iterations": 0}]},
         {"step_rule": {"kind": "WindowedAdaGrad"}},
         {"fidelity": float("nan")},
@@ -173,6 +175,15 @@ def test_damaged_settings_are_refused_in_one_line(damage: dict[str, Any]) -> Non
     record = {**settings_for(phi_with(), "paper").to_dict(), **damage}
     with pytest.raises(PreimageError, match="settings are not from this version"):
         Settings.from_dict(record)
+
+
+def test_parts_that_no_record_could_hold_are_refused_at_once() -> None:
+    @dataclass(frozen=True)
+    class MyCanvas(PixelCanvas):
+        pass
+
+    with pytest.raises(UsageError, match=r"with MyCanvas can't be saved: add it to .*KINDS first"):
+        replace(settings_for(phi_with()), canvas=MyCanvas())
 
 
 @pytest.mark.parametrize("field", [field.name for field in fields(Settings)])

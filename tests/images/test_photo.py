@@ -270,6 +270,17 @@ def test_missing_files_and_folders(tmp_path: Path) -> None:
         load_photo("a\0.jpg", size=8)
 
 
+def test_a_picture_whose_file_is_cut_short(tmp_path: Path) -> None:
+    path = tmp_path / "cut.png"
+    save_png(np.random.default_rng(0).integers(0, 256, (64, 64), np.uint8), path)
+    path.write_bytes(path.read_bytes()[:2000])
+    with (
+        Image.open(path) as picture,
+        pytest.raises(PreimageError, match=r"cut\.png: the image is damaged or cut short"),
+    ):
+        load_photo(picture, size=8)
+
+
 def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.jpg")
     with pytest.raises(PreimageError, match=r"a\.jpg: .* got a pipe or a device; save the image"):

@@ -68,7 +68,8 @@ def caricature(
     from preimage.recipes import caricature as search
     from preimage.representations import representation
 
-    phi = representation(model, layer, **chosen).to(options.chosen_device(device))
+    place = options.chosen_device(device)
+    phi = representation(model, layer, **chosen).to(place)
     recorders = places.recorders(phi.mean, phi.input_size)
     with console.watching(f"caricature by {phi.name}") as bars:
         found = search(

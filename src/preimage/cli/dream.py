@@ -86,7 +86,8 @@ def dream(
     places = output.Output(out, overwrite, as_json, movie)
     places.check([image])
     options.check_photos([image])
-    phi = several_layers(model, chosen).to(options.chosen_device(device))
+    place = options.chosen_device(device)
+    phi = several_layers(model, chosen).to(place)
     recorders = [] if movie is None else [DreamRecorder()]
     with console.watching(f"dream of {image.name}") as bars:
         result = search(

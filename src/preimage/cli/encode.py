@@ -62,7 +62,8 @@ def encode(
     from preimage.recipes.records import describe
     from preimage.representations import representation
 
-    phi = representation(model, layer, **chosen).to(options.chosen_device(device))
+    place = options.chosen_device(device)
+    phi = representation(model, layer, **chosen).to(place)
     code = code_of(phi, image, size)[0].cpu()
     if loses_colours(phi, image):
         console.note(f"{printable(image)} is in colour; {phi.name} sees its grey values.")

@@ -70,7 +70,8 @@ def fool(
     from preimage.recipes import fool as search
     from preimage.representations import representation
 
-    phi = representation(model, layer, **chosen).to(options.chosen_device(device))
+    place = options.chosen_device(device)
+    phi = representation(model, layer, **chosen).to(place)
     recorders = places.recorders(phi.mean)
     with console.watching(f"{image.name} as {other.name} to {phi.name}") as bars:
         result = search(

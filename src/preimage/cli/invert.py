@@ -137,7 +137,8 @@ def invert(
     from preimage.representations import representation
 
     array = None if code is None else load_code(code)
-    phi = representation(model, layer, **chosen).to(options.chosen_device(device))
+    place = options.chosen_device(device)
+    phi = representation(model, layer, **chosen).to(place)
     recorders = places.recorders(phi.mean, phi.input_size)
     parts = [overrides.pop("channels")]
     if groups is not None:

@@ -86,13 +86,7 @@ def position_pair(
     type=values.FILE,
     help="A direction in the code: a weight for every channel.",
 )
-@click.option(
-    "--preset",
-    metavar="best|paper|simonyan|yosinski|olah|maco",
-    default="best",
-    show_default=True,
-    help="Canvas, views and priors to begin with; the options below replace single ones.",
-)
+@options.preset("best|paper|simonyan|yosinski|olah|maco", "Canvas, views and priors")
 @options.weight(
     "--fidelity", "C", "Weight of the activation against the image prior. Default: the preset's."
 )
@@ -194,7 +188,8 @@ def maximize(
 
     if photos is not None:
         photos_of(photos, 1)  # a folder without any is refused before weights are fetched
-    phi = representation(model, layer, **taken).to(options.chosen_device(device))
+    place = options.chosen_device(device)
+    phi = representation(model, layer, **taken).to(place)
     asked = _objectives(channels, position, labels, objective, direction)
     wanted = distinct(asked, code_shape(phi), phi.class_labels)
     if movie is not None and len(wanted) * restarts > BATCH and layout == "batch":

@@ -21,7 +21,7 @@ from preimage.cli.values import (
     at_least,
     input_options,
 )
-from preimage.errors import PreimageError, UsageError
+from preimage.errors import PreimageError, UsageError, nearest
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -174,14 +174,22 @@ def _number(
     )
 
 
-def preset(names: str) -> Callable[[Command], Command]:
-    """`--preset`, of the task's own."""
+def preset(names: str, begins: str = "Settings") -> Callable[[Command], Command]:
+    """`--preset`, of the task's own, and what a search begins with; checked before any work."""
+
+    def check(ctx: click.Context, param: click.Parameter, value: str) -> str:
+        known = names.split("|")
+        if value not in known:
+            raise UsageError(f"there is no preset {value!r}; {nearest(value, known)}")
+        return value
+
     return click.option(
         "--preset",
         metavar=names,
         default="best",
         show_default=True,
-        help="Settings to begin with; the options below replace single ones.",
+        callback=check,
+        help=f"{begins} to begin with; the options below replace single ones.",
     )
 
 

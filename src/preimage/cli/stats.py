@@ -51,7 +51,8 @@ def stats(
         raise UsageError(f"{model} has no channels to maximize one by one: choose a network.")
     layer, taken = options.check_model(model, layer, None, input, weights=weights)
     photos_of(photos, 1)  # a folder without any is refused before weights are fetched
-    phi = representation(model, layer, **taken).to(options.chosen_device(device))
+    place = options.chosen_device(device)
+    phi = representation(model, layer, **taken).to(place)
     with _counting(phi.name) as watch:
         maxima = measure(phi, photos, watch)
     console.note_passed_over(maxima.unusable)

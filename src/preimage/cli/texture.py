@@ -104,7 +104,8 @@ def texture(
     places = output.Output(out, overwrite, as_json, movie)
     places.check([image])
     options.check_photos([image])
-    phi = several_layers(model, chosen).to(options.chosen_device(device))
+    place = options.chosen_device(device)
+    phi = several_layers(model, chosen).to(place)
     recorders = places.recorders(phi.mean)
     with console.watching(f"texture of {image.name}") as bars:
         result = search(
@@ -170,7 +171,8 @@ def style(
     places = output.Output(out, overwrite, as_json, movie)
     places.check([content, style_image])
     options.check_photos([content, style_image])
-    phi = several_layers(model, chosen).to(options.chosen_device(device))
+    place = options.chosen_device(device)
+    phi = several_layers(model, chosen).to(place)
     recorders = places.recorders(phi.mean)
     with console.watching(f"{content.name} in the style of {style_image.name}") as bars:
         result = search(

@@ -66,7 +66,7 @@ def load_photo(
             "PIL.Image.fromarray makes a picture of an array."
         )
     if isinstance(path, Image.Image):
-        image, path = _upright(path), "the image"
+        image, path = _loaded(path), "the image"
     else:
         image = _decode(path)
     image = _as_rgb(image, path)
@@ -173,10 +173,23 @@ def _decode(path: str | os.PathLike[str]) -> Image.Image:
             f"{path}: expected an image ({', '.join(_formats())}), got something else"
         ) from error
     except Exception as error:  # damaged files can fail anywhere inside a decoder
-        why = one_line(error) or type(error).__name__
-        raise PreimageError(
-            f"{path}: the image is damaged or cut short ({why}); save or copy it again"
-        ) from error
+        raise _damaged(path, error) from error
+
+
+def _loaded(image: Image.Image) -> Image.Image:
+    """A picture in memory, turned upright; its file may have been opened only so far."""
+    try:
+        image.load()
+    except Exception as error:
+        raise _damaged(getattr(image, "filename", "") or "a PIL image", error) from error
+    return _upright(image)
+
+
+def _damaged(path: str | os.PathLike[str], error: Exception) -> PreimageError:
+    why = one_line(error) or type(error).__name__
+    return PreimageError(
+        f"{path}: the image is damaged or cut short ({why}); save or copy it again"
+    )
 
 
 def _check_file(path: str | os.PathLike[str]) -> None:

@@ -32,6 +32,7 @@ from preimage.representations import Representation, SeveralLayers, representati
 from preimage.representations.catalogue import hand_crafted
 from preimage.search.result import RECORD, Result, load_record
 
+IMAGE = "image.png"
 REFERENCE = "reference.png"
 CODE = "code.npy"
 MASK = "mask.npy"
@@ -316,7 +317,8 @@ def _target(folder: Path, phi: Representation) -> dict[str, Any]:
     if (folder / REFERENCE).is_file():
         return _photo(folder, phi)
     if (code := folder / CODE).is_file():
-        return {"code": load_code(code)}
+        array = load_code(code)
+        return {"code": array, "size": _side(folder, phi, array.shape)}
     raise PreimageError(f"{folder} holds neither {REFERENCE} nor {CODE}: nothing to search for.")
 
 
@@ -331,6 +333,11 @@ def _photo(folder: Path, phi: Representation) -> dict[str, Any]:
             "this is not the reference of this result."
         )
     return {"images": reference, "size": side}
+
+
+def _side(folder: Path, phi: Representation, code_shape: Sequence[int]) -> int | None:
+    """Side of the image, where neither the representation nor its code tells it."""
+    return None if phi.view_of(code_shape) else _size(folder / IMAGE)[0]
 
 
 def _size(picture: Path) -> tuple[int, int]:

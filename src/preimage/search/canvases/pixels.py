@@ -29,6 +29,12 @@ class PixelCanvas(Canvas):
     B_plus: float | None = 160.0
     noise: UniformNoise = field(default_factory=UniformNoise)
 
+    def __post_init__(self) -> None:
+        radius = self.B_plus
+        number = isinstance(radius, int | float) and not isinstance(radius, bool)
+        if radius is not None and not (number and math.isfinite(radius) and radius > 0):
+            raise UsageError(f"B_plus must be a number above 0, or None, got {radius!r}.")
+
     def start(self, shape: Sequence[int], seeds: Sequence[int]) -> Tensor:
         return self.noise.draw(shape, seeded(seeds))
 
