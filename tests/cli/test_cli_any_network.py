@@ -147,6 +147,15 @@ def test_a_module_that_is_alive_stays_as_it_is(nets):
     assert all(parameter.requires_grad for parameter in alive.parameters())
 
 
+def test_bench_leaves_a_module_that_is_alive_as_it_is(run, nets):
+    words = ("--input", "mean=0,0,0,std=1,1,1,size=24", "--layers", "0,1", "--iterations", 2)
+    assert run("bench", "--model", f"{nets}:alive", *words).code == 0
+    norm = sys.modules[nets].alive[1]
+    assert norm.training
+    assert norm.num_batches_tracked == 0
+    assert not norm.running_mean.any()
+
+
 def test_a_script_that_ends_where_it_is_imported(fails, elsewhere):
     (elsewhere / "myscript.py").write_text("raise SystemExit(3)")
     message = fails(1, "layers", "myscript:net", "--input", INPUT)

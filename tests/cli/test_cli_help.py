@@ -11,6 +11,10 @@ import pytest
 import preimage
 from preimage.cli.main import SECTIONS, cli
 from preimage.cli.reference import reference
+from preimage.recipes import MAXIMIZATION_PRESETS, PRESETS
+from preimage.recipes.caricature import CARICATURES
+from preimage.recipes.template import PRESETS as OF_TEMPLATES
+from preimage.recipes.texture import TEXTURES
 
 PAGE = Path(__file__).parents[2] / "docs" / "cli.md"
 
@@ -21,6 +25,26 @@ def commands(group: click.Group = cli) -> Iterator[click.Command]:
             yield from commands(command)
         else:
             yield command
+
+
+PRESETS_OF = {
+    "invert": {entry.name for entry in PRESETS},
+    "caricature": set(CARICATURES),
+    "maximize": {entry.name for entry in MAXIMIZATION_PRESETS},
+    "template": set(OF_TEMPLATES),
+    "texture": set(TEXTURES),
+    "style": set(TEXTURES),
+}
+
+
+def test_every_preset_can_be_typed_and_is_in_the_help():
+    typed = {
+        command.name: set(option.metavar.split("|"))
+        for command in commands()
+        for option in command.params
+        if option.name == "preset" and "|" in option.metavar
+    }
+    assert typed == PRESETS_OF
 
 
 def test_help_lists_every_command_by_section(run):

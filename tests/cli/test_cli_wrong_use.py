@@ -12,6 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
+from preimage.cli import output
 from preimage.weights import store
 
 STEM = ("--layer", "stem", "--iterations", 2)
@@ -131,6 +132,18 @@ def test_wrong_use_is_said_before_weights_are_fetched(
     monkeypatch.setenv("PREIMAGE_HOME", str(tmp_path / "empty"))
     monkeypatch.setattr(store, "fetch", lambda *_, **__: pytest.fail("fetched"))
     assert told in fails(exit_code, "invert", photo, "--model", "vgg16", "--layer", "fc8", *words)
+
+
+def test_results_whose_place_was_taken_meanwhile_go_beside_it(run, photo, monkeypatch):
+    """As when two of the same command run at once."""
+    monkeypatch.setattr(output.Output, "check", lambda *_: None)
+    for expected in ("out", "out-2", "out-3"):
+        answer = run("invert", photo, *STEM, "--out", "out")
+        assert answer.code == 0
+        assert f"result: {expected}\n" in answer.out
+        assert Path(expected, "result.json").is_file()
+    assert "out exists and is not empty" in answer.err
+    assert "This time the results are in out-3." in answer.err
 
 
 def test_layers_of_an_unknown_model(fails):

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,6 +19,7 @@ from preimage.recipes.presets import representation_for
 from preimage.representations import Defaults, Geometry, NetworkLayer, representation
 from preimage.representations.catalogue import layer_defaults, layers_of
 from preimage.search import (
+    Adam,
     FrameCanvas,
     NormalizedMomentum,
     PixelCanvas,
@@ -182,8 +184,17 @@ def test_parts_that_no_record_could_hold_are_refused_at_once() -> None:
     class MyCanvas(PixelCanvas):
         pass
 
-    with pytest.raises(UsageError, match=r"with MyCanvas can't be saved: add it to .*KINDS first"):
-        replace(settings_for(phi_with()), canvas=MyCanvas())
+    class MyRule(Adam):
+        def __init__(self) -> None:
+            pass
+
+    settings = settings_for(phi_with())
+    with pytest.raises(UsageError, match=r"with MyCanvas can't be saved: .*KINDS"):
+        replace(settings, canvas=MyCanvas())
+    with pytest.raises(UsageError, match=r"with MyRule can't be saved: .*KINDS"):
+        replace(settings, step_rule=MyRule())
+    with pytest.raises(UsageError, match=r"with Tensor can't be saved: "):
+        replace(settings, step_rule=Adam(rate=torch.tensor(0.1)))
 
 
 @pytest.mark.parametrize("field", [field.name for field in fields(Settings)])

@@ -86,7 +86,9 @@ def position_pair(
     type=values.FILE,
     help="A direction in the code: a weight for every channel.",
 )
-@options.preset("best|paper|simonyan|yosinski|olah|maco", "Canvas, views and priors")
+@options.preset(
+    "best|paper|simonyan|yosinski|olah|maco", f"Canvas, views and priors {options.BEGIN_WITH}"
+)
 @options.weight(
     "--fidelity", "C", "Weight of the activation against the image prior. Default: the preset's."
 )

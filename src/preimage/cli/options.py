@@ -174,8 +174,11 @@ def _number(
     )
 
 
-def preset(names: str, begins: str = "Settings") -> Callable[[Command], Command]:
-    """`--preset`, of the task's own, and what a search begins with; checked before any work."""
+BEGIN_WITH = "to begin with; the options below replace single ones."
+
+
+def preset(names: str, help: str = f"Settings {BEGIN_WITH}") -> Callable[[Command], Command]:
+    """`--preset`, of the task's own; checked before any work."""
 
     def check(ctx: click.Context, param: click.Parameter, value: str) -> str:
         known = names.split("|")
@@ -189,7 +192,7 @@ def preset(names: str, begins: str = "Settings") -> Callable[[Command], Command]
         default="best",
         show_default=True,
         callback=check,
-        help=f"{begins} to begin with; the options below replace single ones.",
+        help=help,
     )
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from preimage.cli import console
 from preimage.errors import PreimageError, UsageError
-from preimage.files import obstacle, replacing, safe_name
+from preimage.files import obstacle, printable, replacing, safe_name
 
 if TYPE_CHECKING:
     from preimage.gallery.movie import Film, Recorder
@@ -76,13 +76,11 @@ class Output:
             words: what the name of the folder says, where none was given.
             film: of the search, for `movie`.
         """
-        from preimage.search.result import save_all
-
         place = None
         if self.out is not None or not self.as_json:
             # A free name is looked for at the end: another search may have taken one meanwhile.
             place = free_folder(*words) if self.out is None else self.out
-            place = save_all(list(results), place, self.overwrite)
+            place = save(results, place, self.overwrite)
         if self.movie is not None and film is not None:
             self.movie.absolute().parent.mkdir(parents=True, exist_ok=True)
             with replacing(self.movie) as temporary:
@@ -91,6 +89,18 @@ class Output:
             console.print_records([result.record for result in results])
         else:
             console.print_results(list(results), str(place))
+
+
+def save(results: Sequence[Result], place: Path, overwrite: bool) -> Path:
+    """Results where they were to go, or beside it where something has come there meanwhile."""
+    from preimage.search.result import check_new_folder, save_all, spare_place
+
+    try:
+        check_new_folder(place, overwrite)
+    except PreimageError as error:
+        place = spare_place(place)
+        console.note(f"{error} This time the results are in {printable(place)}.")
+    return save_all(results, place, overwrite)
 
 
 def check_overwrite(overwrite: bool, place: Path | None) -> None:
@@ -135,10 +145,10 @@ def check_suffix(path: Path, suffix: str, option: str) -> None:
 
 def free_folder(*words: str | None) -> Path:
     """`preimage-out/WORD-WORD`, or with -2, -3 ... behind it where that is taken."""
+    from preimage.search.result import spare_place
+
     name = "-".join(safe_name(word) for word in words if word)
     # Here alone: elsewhere -3 and 3 must not become one name, and this one is made free below.
     name = re.sub("-{2,}", "-", name).strip("-")
-    parent, number = Path("preimage-out"), 1
-    while (place := parent / (name if number == 1 else f"{name}-{number}")).exists():
-        number += 1
-    return place
+    place = Path("preimage-out") / name
+    return spare_place(place) if place.exists() else place

@@ -48,7 +48,7 @@ def rerun(
         result = search(folder, options.chosen_device(device), bars, trust)
     compared = _compared(folder, result)  # before --out may take its place
     if out is not None:
-        result.save(out, overwrite)
+        out = output.save([result], out, overwrite)
     if as_json:
         console.print_records([result.record])
         return

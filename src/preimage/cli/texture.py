@@ -27,12 +27,8 @@ def _common(iterations: int) -> Callable[[Command], Command]:
             options.whole(
                 "--iterations", "N", "Of L-BFGS, one evaluation each.", default=iterations
             ),
-            click.option(
-                "--preset",
-                metavar="best|gatys",
-                default="best",
-                show_default=True,
-                help="best: spectral coefficients; gatys: pixels within bounds.",
+            options.preset(
+                "best|gatys", "best: spectral coefficients; gatys: pixels within bounds."
             ),
             click.option(
                 "--layers",

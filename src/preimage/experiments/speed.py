@@ -151,10 +151,12 @@ def _floor(phi: Representation, image: Tensor) -> Callable[[], None]:
         children = list(phi.network.children())[: names.index(str(phi.layer)) + 1]
         function, image = nn.Sequential(*children), image / 50
     leaf = image.requires_grad_()
-    gradient = torch.ones_like(function(leaf))
+    with phi.at_test_time():
+        gradient = torch.ones_like(function(leaf))
 
     def forward_and_backward() -> None:
-        torch.autograd.grad(function(leaf), leaf, gradient)
+        with phi.at_test_time():
+            torch.autograd.grad(function(leaf), leaf, gradient)
 
     return forward_and_backward
 

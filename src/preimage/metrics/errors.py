@@ -15,7 +15,7 @@ def squared_error(code: Tensor, target: Tensor, mask: Tensor | None = None) -> T
     Args:
         code: Φ, `[N, D, h, w]` or `[N, D]`.
         target: Φ₀, of the same shape.
-        mask: M, zeros and ones that broadcast against the target.
+        mask: M, numbers of at least 0 that broadcast against the target.
 
     Raises:
         PreimageError: if the target is zero where it counts, or the shapes differ.

@@ -144,7 +144,7 @@ class Adapted:
     """A network of somebody else's, ready to look into.
 
     Args:
-        network: in eval mode, weights without gradients.
+        network: of a library in eval mode, weights without gradients; one's own as it was made.
         input: what it says of its input, or None.
         source: where its weights come from, in words.
         licence: of the weights, as far as it is said.
@@ -159,7 +159,7 @@ class Adapted:
 def build(name: str, weights: str | None = None, device: str | None = None) -> Adapted:
     """A network by name.
 
-    Random weights are drawn from seed 0; nobody else's random numbers are touched.
+    Random weights are drawn from seed 0, on the CPU; nobody else's random numbers are touched.
 
     Args:
         name: `torchvision:NAME`, `timm:NAME` or `package.module:factory`.

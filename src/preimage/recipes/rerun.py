@@ -53,7 +53,8 @@ def rerun(
     `package.module:factory` only where its folder is trusted, because it names code to run.
 
     Args:
-        folder: a result folder: `result.json` beside `reference.png` or `code.npy`.
+        folder: a result folder: `result.json` beside `reference.png`, or `code.npy` and
+            `image.png`.
         device: where to compute.
         callbacks: called after every iteration with a `Snapshot`.
         trust: let the folder say which module to import and which factory to call.
@@ -159,7 +160,7 @@ def _caricature(saved: Saved) -> Result:
 
 def _texture(saved: Saved) -> Result:
     source = saved.folder / REFERENCE
-    width, height = _size(saved.folder / "image.png")
+    width, height = _size(saved.folder / IMAGE)
     sizes: dict[str, Any] = {"size": (height, width), "source_size": _size(source)[0]}
     return texture(saved.layers, source, **sizes, **saved.search)
 

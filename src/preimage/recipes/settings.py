@@ -274,15 +274,21 @@ def _plain(value: Any) -> Any:
     if hasattr(value, "__dataclass_fields__"):
         kind = type(value).__name__
         if kind not in KINDS:
-            raise UsageError(
-                f"settings with {kind} can't be saved: add it to preimage.recipes.settings.KINDS "
-                "first, by its name."
-            )
+            raise _unsaved(kind)
         content = {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
         return {"kind": kind, **content}
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
-    return value
+    if value is None or isinstance(value, str | int | float):
+        return value
+    raise _unsaved(type(value).__name__)
+
+
+def _unsaved(kind: str) -> UsageError:
+    return UsageError(
+        f"settings with {kind} can't be saved: make it a dataclass of plain values and add it to "
+        "preimage.recipes.settings.KINDS, by its name, first."
+    )
 
 
 def _built(value: Any) -> Any:

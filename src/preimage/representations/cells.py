@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
+from preimage.errors import UsageError
 from preimage.representations.base import Geometry, Representation
 
 PADDING_AT: dict[Any, int] = {
@@ -135,7 +136,7 @@ class SpacedCells(Representation):
             whole = self._maps(image, 1)
             try:
                 alone = self._squares(image, 1)
-            except RuntimeError:
+            except (RuntimeError, UsageError):
                 # Maps without their borders do not fit those they are added to.
                 return False
         if alone.shape != whole.shape:

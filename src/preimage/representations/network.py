@@ -168,7 +168,7 @@ class _OfNetwork(Representation):
 
     @contextmanager
     def _running(self, image: Tensor) -> Iterator[None]:
-        """Refuse images of a size that a network for any size can't take after all."""
+        """Say which images a network for any size fails on: it may not take theirs after all."""
         try:
             yield
         except (RuntimeError, ValueError) as error:
@@ -176,8 +176,8 @@ class _OfNetwork(Representation):
                 raise
             height, width = image.shape[2:]
             raise UsageError(
-                f"{self.model} does not run on images of {width}x{height} ({one_line(error)}): "
-                "choose another size."
+                f"{self.model} fails on images of {width}x{height} ({one_line(error)}); if it is "
+                "their size, choose another."
             ) from error
 
     def _check_gradient(self, image: Tensor, code: Tensor) -> None:

@@ -218,9 +218,11 @@ def check_new_folder(folder: str | Path, overwrite: bool = False) -> None:
 
     Raises:
         PreimageError: if the folder holds something (unless `overwrite`, and all of it was written
-            by this package), or it or a parent is a file or can't be written.
+            by this package), it or a parent is a file or can't be written, or it is the working
+            folder, one around it, or where a disk is mounted.
     """
     path = Path(folder)
+    real = path.resolve()  # behind a link, the folder that would be replaced
     if path.exists() and not path.is_dir():
         raise PreimageError(
             f"{path} is a file; a folder for results was expected: choose another --out."
@@ -234,13 +236,26 @@ def check_new_folder(folder: str | Path, overwrite: bool = False) -> None:
         raise PreimageError(
             f"{path} holds {foreign}, so it is not replaced: choose another --out, or empty it."
         )
-    if (why := obstacle(path)) is not None:
+    if (why := obstacle(real)) is not None:
         raise PreimageError(f"{path} can't be written: {why}. Choose another --out.")
-    if os.path.ismount(path) or Path.cwd().is_relative_to(path.absolute().resolve()):
+    if os.path.ismount(real) or _is_around_us(real):
         raise PreimageError(
             f"{path} is the working folder, one around it or where a disk is mounted, which can't "
             "be replaced by a finished one: name a new folder inside it as --out."
         )
+
+
+def _is_around_us(path: Path) -> bool:
+    try:
+        return Path.cwd().is_relative_to(path)
+    except OSError:  # the working folder itself is gone
+        return False
+
+
+def spare_place(path: Path) -> Path:
+    """The first free name beside a taken one: `out-2`, `out-3` ..."""
+    names = (path.with_name(f"{path.name}-{number}") for number in count(2))
+    return next(name for name in names if not os.path.lexists(name))
 
 
 MARKS = (RECORD, "report.json", "study.json", "index.html")
@@ -292,38 +307,37 @@ def new_folder(folder: str | Path, overwrite: bool = False) -> Iterator[Path]:
     try:
         yield partial
         partial.chmod(0o777 & ~umask())
-        _check_still_free(partial, path, overwrite)
-        _replace(partial, path, overwrite)
+        _put(partial, path, overwrite)
     except OSError as error:
         raise PreimageError(f"{path} can't be written: {error.strerror}.") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _check_still_free(partial: Path, path: Path, overwrite: bool) -> None:
+def _put(partial: Path, path: Path, overwrite: bool) -> None:
+    """Give the finished folder its name, or one beside it where something has come meanwhile."""
     try:
         check_new_folder(path, overwrite)
-    except PreimageError as error:
-        names = (path.with_name(f"{path.name}-{number}") for number in count(2))
-        spare = next(name for name in names if not name.exists())
+        _replace(partial, path, overwrite)
+    except (PreimageError, OSError) as error:
+        why = error if isinstance(error, PreimageError) else f"{path}: {reason(error)}."
+        spare = spare_place(path)
         partial.rename(spare)
-        raise PreimageError(
-            f"{path} was free when the work began and is not any more, so what was found is in "
-            f"{spare}."
-        ) from error
+        raise PreimageError(f"{why} What was found is in {spare}.") from error
 
 
 def _replace(partial: Path, path: Path, overwrite: bool) -> None:
     """Give the finished folder its name; an older one is moved aside first, then removed."""
-    if not (overwrite and path.exists()):
-        if path.exists():
-            path.rmdir()  # empty; whatever else there is stays, and this fails
+    if not path.exists():
         partial.rename(path)
-        return
-    aside = partial.with_name(partial.name + ".old")
-    path.rename(aside)
-    partial.rename(path)
-    shutil.rmtree(aside, ignore_errors=True)
+    elif not overwrite:
+        path.rmdir()  # empty; whatever else there is stays, and this fails
+        partial.rename(path)
+    else:
+        aside = partial.with_name(partial.name + ".old")
+        path.rename(aside)
+        partial.rename(path)
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 def load_record(folder: str | Path) -> dict[str, Any]:
