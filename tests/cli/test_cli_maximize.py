@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -117,6 +118,44 @@ def test_a_run_goes_on_where_it_was_left(run, fails, elsewhere):
     assert (elsewhere / "out" / "figure.png").is_file()
     assert "made with other settings" in fails(1, *words, "0:4", "--iterations", 3)
     assert "made with other seed" in fails(1, *words, "0:4", "--seed", 3)
+
+
+def test_a_run_does_not_take_another_search_for_its_own(run, fails, elsewhere):
+    words = ("maximize", "--iterations", 2, "--resume", "--out", "out")
+    assert run(*words, "--layer", "block01", "--channels", "0:2").code == 0
+    other = (*words, "--layer", "block02", "--channels", "0:2")
+    assert "made with other representation" in fails(1, *other)
+    on_canvas = (*words, "--layer", "block01", "--channels", "0:2", "--layout", "canvas")
+    assert "made with other layout" in fails(1, *on_canvas)
+
+
+def test_objectives_whose_words_are_alike_are_each_searched(run, elsewhere):
+    words = ("maximize", *STEM, "--resume", "--out", "out")
+    for name, index in (("a", 3), ("b", 4)):
+        np.save(f"{name}.npy", np.eye(32)[index])
+        assert run(*words, "--direction", f"{name}.npy").code == 0
+    found = [run(*words, "--direction", f"{name}.npy", "--json").json for name in "ab"]
+    assert found[0]["activation"] != found[1]["activation"]
+    for objective in ("12@3,4", "12 - 3*4", "12 - 3 - 4"):
+        record = run(*words, "--objective", objective, "--json").json
+        assert record["objective"]["words"] == objective
+    assert len([path for path in (elsewhere / "out").iterdir() if path.is_dir()]) == 5
+
+
+def test_a_run_that_ended_between_restarts_goes_on(run, elsewhere):
+    words = ("maximize", *STEM, "--resume", "--out", "out", "--channels", 1, "--restarts", 2)
+    assert run(*words).code == 0
+    kept = (elsewhere / "out" / "1-restart0" / "result.json").read_bytes()
+    shutil.rmtree(elsewhere / "out" / "1-restart1")
+    assert len(run(*words, "--json").json["results"]) == 2
+    assert (elsewhere / "out" / "1-restart0" / "result.json").read_bytes() == kept
+
+
+def test_a_place_that_can_hold_no_results_is_refused_before_the_search(fails, monkeypatch):
+    Path("out").touch()
+    monkeypatch.setattr(whole_layer, "maximize", lambda *_, **__: pytest.fail("searched"))
+    words = ("maximize", *STEM, "--resume", "--out", "out", "--channels", 1)
+    assert "out can't be written" in fails(1, *words)
 
 
 def test_an_interrupted_run_says_where_its_results_are(run, monkeypatch):

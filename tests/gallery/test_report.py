@@ -104,6 +104,14 @@ def test_photos_in_a_drawing_are_not_turned_dark(tmp_path):
     assert "data:image/svg" not in make_report(tmp_path).page.read_text()
 
 
+def test_reports_are_not_replaced_by_the_page_about_them(out):
+    one = next(out.rglob("report.json")).parent
+    for place in (out, one):
+        with pytest.raises(PreimageError, match="is asked about: choose another --out"):
+            make_report(out, place, overwrite=True)
+    assert (one / "report.json").is_file()
+
+
 def test_where_the_page_goes(out, tmp_path):
     make_report(out)
     make_report(out)  # its own place is replaced

@@ -20,6 +20,16 @@ def growth_of(phi: pi.Representation, image: np.ndarray, photo: object) -> float
     return float((code * weight).sum() / (weight**2).sum())
 
 
+def test_paper_has_the_derivative_of_hard_bins() -> None:
+    hog = pi.representation("hog")
+    records = [
+        pi.caricature(hog, picture(), size=48, preset=preset, iterations=2).record
+        for preset in ("paper", "best")
+    ]
+    gradients = [record["representation"]["options"]["gradient"] for record in records]
+    assert gradients == ["exact", "straight-through"]
+
+
 @pytest.mark.parametrize("preset", CARICATURES)
 @pytest.mark.parametrize("layer", ["conv1", "relu2", "fc"])
 def test_the_chosen_activations_grow_and_by_how_much_is_reported(layer: str, preset: str) -> None:

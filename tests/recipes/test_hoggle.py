@@ -164,6 +164,11 @@ def test_what_is_trained_into_the_cache_is_found(hog, dictionary, tmp_path, monk
     assert found.record["settings"]["dictionary"]["sha256"] == dictionary.digest
 
 
+def test_a_seed_that_no_library_takes_is_refused(real_photos):
+    with pytest.raises(UsageError, match="seed from 0 to 4294967295, got 32 and 4294967296"):
+        training.train(sorted(real_photos.iterdir()), atoms=32, seed=2**32)
+
+
 def test_training_repeats_and_its_seed_matters(real_photos, small_dictionary, tmp_path):
     photos = [real_photos / f"{name}.png" for name in ("chelsea", "coffee", "gravel")]
     training.train(photos, atoms=32).save(tmp_path / "again.safetensors")

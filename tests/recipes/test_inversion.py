@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,16 @@ def save(result: Result, folder: Path) -> Path:
     path = folder / "result.png"
     result.image.save(path)
     return path
+
+
+@pytest.mark.parametrize("task", [pi.invert, pi.caricature])
+def test_a_photo_that_vanishes_during_the_search_loses_nothing(task: Any, tmp_path: Path) -> None:
+    file = photo_file(tmp_path)
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    gone = [lambda snapshot: file.unlink(missing_ok=True)]
+    result = task(small_layer("relu1"), file, iterations=2, callbacks=gone)
+    assert not file.exists()
+    assert result.record["image"] == {"path": str(file), "sha256": digest}
 
 
 @every_preset

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from preimage import PreimageError
 from preimage.models.catalogue import WeightsRecord
 from preimage.recipes import maxima
 from preimage.recipes.maxima import Maxima, known_maxima, measure
 from preimage.representations.catalogue import layers_of
-from toys import photo_file, small_layer
+from toys import layer_of, photo_file, small_layer
 
 WEIGHTS = WeightsRecord(source="toy", sha256="ab" * 32, licence="none")
 
@@ -71,6 +72,24 @@ def test_other_photos_or_other_weights_are_measured_anew(photos: Path) -> None:
     assert known_maxima(other).source == "estimate"
     assert known_maxima(phi).images == 4
     assert first.images == 3
+
+
+def test_where_nothing_can_be_kept_it_is_measured_all_the_same(
+    photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (photos.parent / "file").touch()
+    monkeypatch.setenv("PREIMAGE_HOME", str(photos.parent / "file"))
+    assert measure(small_layer(weights=WEIGHTS), photos).images == 3
+
+
+def test_layers_whose_names_begin_alike_are_kept_apart(photos: Path) -> None:
+    deep = "a" * 80
+    network = nn.Sequential()
+    network.add_module(f"{deep}1", nn.Conv2d(3, 2, 3))
+    network.add_module(f"{deep}2", nn.Conv2d(2, 5, 3))
+    for layer, channels in ((f"{deep}1", 2), (f"{deep}2", 5)):
+        phi = layer_of(network, layer, weights=WEIGHTS)
+        assert len(measure(phi, photos).largest) == channels
 
 
 def test_a_damaged_file_is_measured_over(photos: Path) -> None:

@@ -172,12 +172,21 @@ def test_an_estimated_m_is_named_as_a_warning() -> None:
         ({"channel": 1, "preset": "besst"}, "no preset 'besst'; did you mean: best"),
         ({"channel": 1, "layout": "cnvas"}, "no layout 'cnvas'"),
         ({"channel": 1, "diversity": 1.0}, "at least 2 restarts"),
+        ({"objective": 3.5}, "expected a channel's number, .* got 3.5"),
+        ({"objective": [0.2, 0.5]}, "expected a channel's number, .* got 0.2"),
         ({"objective": "1 - 2", "layout": "canvas"}, "layout canvas is for whole channels"),
     ],
 )
 def test_wrong_use_is_refused(options: dict[str, Any], words: str) -> None:
     with pytest.raises(pi.UsageError, match=words):
         pi.maximize(maps(), iterations=2, **options)
+
+
+def test_a_direction_may_be_a_tensor() -> None:
+    direction = torch.arange(8.0)
+    given, same = (one(maps(), each) for each in (direction, direction.numpy()))
+    assert given.image.tobytes() == same.image.tobytes()
+    assert given.record["objective"] == {"words": "direction", "terms": None}
 
 
 def test_maxima_of_another_layer_are_refused() -> None:

@@ -25,6 +25,22 @@ def test_items_are_the_layers_and_photos_that_all_settings_have(study: Study):
     assert load_study(study.folder) == study
 
 
+def test_what_is_asked_about_is_not_replaced(folders: list[Path], tmp_path: Path):
+    one = next(folders[0].rglob("result.json")).parent
+    for place in (folders[0], folders[0].parent, one):
+        with pytest.raises(PreimageError, match="is asked about: choose another --out"):
+            make_study(place, folders, overwrite=True)
+    assert all(list(folder.rglob("result.json")) for folder in folders)
+
+
+def test_too_many_questions_are_refused_before_anything_is_copied(
+    folders: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("preimage.study.manifest._copy", lambda *_: pytest.fail("copied"))
+    with pytest.raises(UsageError, match="--questions 1000: expected 6 to"):
+        make_study(tmp_path / "study", folders, questions=1000)
+
+
 def test_pictures_are_copies_of_the_settings_own(study: Study, folders: list[Path]):
     for number, item in enumerate(study.items):
         for setting, folder in enumerate(folders):

@@ -160,6 +160,38 @@ def test_what_does_not_fit_is_named(tmp_path: Path, case: str) -> None:
     assert len(str(raised.value).splitlines()) == 1
 
 
+@pytest.mark.parametrize("field", ["classes", "normalization"])
+def test_empty_fields_say_nothing(tmp_path: Path, field: str) -> None:
+    described = files.meta(32) | {field: np.zeros((0, 0))}
+    read_matconvnet(files.save_v5(tmp_path / "net.mat", files.simplenn(small(), described)))
+
+
+def test_an_empty_method_is_max(tmp_path: Path) -> None:
+    pool = {"type": "pool", "name": "pool", "pool": 2, "method": np.zeros((0, 0))}
+    assert read(tmp_path, [small()[0], pool]).layers[1].options["method"] == "max"
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("imageStd", [1.0, 0.0, 1.0], "expected imageStd in numbers other than 0"),
+        ("averageImage", {"a": 1}, None),
+        ("imageSize", [32.0, 32.0, np.nan], None),
+    ],
+)
+def test_wrong_fields_of_the_whole_are_refused_or_read(
+    tmp_path: Path, field: str, value: Any, words: str | None
+) -> None:
+    described = files.meta(32)
+    described["normalization"][field] = value
+    path = files.save_v5(tmp_path / "net.mat", files.simplenn(small(), described))
+    if words is None:
+        assert read_matconvnet(path).channels == 3
+        return
+    with pytest.raises(PreimageError, match=words):
+        read_matconvnet(path)
+
+
 def norm(moments: np.ndarray) -> files.Layer:
     return {"type": "bnorm", "name": "norm", "weights": [np.ones(4), np.ones(4), moments]}
 

@@ -66,9 +66,9 @@ def train(
 
     if out is not None:
         output.check_suffix(out, ".safetensors", "--out")
-        output.check_new_file(out, overwrite, "--out")
-    # What is in the cache was made by this command, and is made again by it.
     place = dictionary_path(cell) if out is None else out
+    # What is in the cache was made by this command, and is made again by it.
+    output.check_new_file(place, overwrite or out is None, "--out")
     files = files_in(photos)
     if count is not None and count > len(files):
         raise UsageError(f"--count {count}: {photos} has {counted(len(files), 'file')}.")

@@ -174,7 +174,7 @@ def maximize(
         raise UsageError("--position goes with --channels; in an --objective write 12@3,4.")
     if resume and (out is None or overwrite or movie is not None):
         raise UsageError("--resume goes with --out DIR, and without --overwrite and --movie.")
-    of_classes = bool(labels) or '"' in (objective or "")
+    of_classes = bool(labels) or any(quote in (objective or "") for quote in ('"', "'"))
     layer, taken = options.check_model(
         model, _layer_of(model, layer, of_classes), None, input, weights=weights
     )
@@ -288,8 +288,10 @@ def _print_resumed(records: list[dict[str, Any]], out: Path, as_json: bool) -> N
         console.print_records(records)
         return
     above = sum(record["ratio"] > 1 for record in records)
+    sources = {record["M_source"] for record in records}
+    of_photos = "the largest on photos" if sources == {"photos"} else "M"
     click.echo(f"results: {printable(out)}")
-    click.echo(f"{above} of {counted(len(records), 'activation')} above the largest on photos")
+    click.echo(f"{above} of {counted(len(records), 'activation')} above {of_photos}")
 
 
 def _recorder(phi: Representation, layout: str) -> Recorder:

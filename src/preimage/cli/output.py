@@ -44,16 +44,12 @@ class Output:
             UsageError: if the film's name does not end in .gif or is the folder's, or there is no
                 place that could be overwritten.
         """
-        from preimage.search.result import check_new_folder
+        from preimage.search.result import check_new_folder, check_spares
 
         check_overwrite(self.overwrite, self.out or self.movie)
         if self.out is not None:
             check_new_folder(self.out, self.overwrite)
-            for path in inputs:
-                if self.out.resolve() in path.resolve().parents and self.out.is_dir():
-                    raise PreimageError(
-                        f"{self.out} holds {path}, which is asked about: choose another --out."
-                    )
+            check_spares(self.out, inputs)
         if self.movie is not None:
             check_suffix(self.movie, ".gif", "--movie")
             if self.out is not None and self.out.resolve().is_relative_to(self.movie.resolve()):

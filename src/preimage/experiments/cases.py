@@ -180,7 +180,7 @@ class Finished:
         try:
             with Image.open(path, formats=["PNG"]) as image:
                 return image.copy()
-        except OSError as error:
+        except Exception as error:  # damaged files can fail anywhere inside a decoder
             raise PreimageError(f"{path}: cannot be read; {_remedy(self.folder)}") from error
 
 

@@ -229,6 +229,7 @@ def _rounded(done: Finished) -> str:
 
 
 def _picture(axes: Axes, picture: Image.Image, title: str, caption: str) -> None:
-    axes.imshow(picture, interpolation="lanczos")
+    # Grey pictures would be drawn in false colours.
+    axes.imshow(picture.convert("RGB"), interpolation="lanczos")
     axes.set_title(title, fontsize=11, pad=3)
     axes.text(0.5, -0.03, caption, transform=axes.transAxes, ha="center", va="top", fontsize=8.5)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from preimage import metrics
 from preimage.experiments.cases import Finished
 from preimage.experiments.statistics import estimate
 from preimage.experiments.tables import Value
+from preimage.metrics import ClassScore
 
 
 def has_classes(done: Finished) -> bool:
@@ -23,12 +25,11 @@ def class_consistency(found: Sequence[Finished], top: int = 1) -> float | None:
     """
     if not all(has_classes(done) for done in found):
         return None
-    classes = [done.record["classes"] for done in found]
-    kept = [
-        each["reference"][0]["index"] in [score["index"] for score in each["result"][:top]]
-        for each in classes
-    ]
-    return sum(kept) / len(kept)
+    results, references = (
+        [[ClassScore(**score) for score in done.record["classes"][whose]] for done in found]
+        for whose in ("result", "reference")
+    )
+    return metrics.class_consistency(results, references, top)
 
 
 def mean_row(found: Sequence[Finished]) -> dict[str, Value]:

@@ -22,7 +22,7 @@ from preimage.experiments.checks import VERDICTS
 from preimage.experiments.experiment import QUICK
 from preimage.experiments.reports import REPORTED, Reported, Reports, reports_in
 from preimage.experiments.verdicts import Verdict, verdicts
-from preimage.search.result import new_folder
+from preimage.search.result import check_spares, new_folder
 
 PAGE = "index.html"
 FIGURES = "figures"
@@ -73,6 +73,7 @@ def make_report(folder: str | Path, out: str | Path | None = None, overwrite: bo
     """
     reports = reports_in(Path(folder))
     place = Path(folder) / FOLDER if out is None else Path(out)
+    check_spares(place, [Path(folder), *(each.folder for each in reports.found)])
     judged = {each.experiment.name: _judged(each) for each in reports.found}
     with new_folder(place, overwrite or out is None) as partial:
         (partial / FIGURES).mkdir()
@@ -174,8 +175,8 @@ def _pictures(report: Reported) -> Iterator[dict[str, Any]]:
             with Image.open(path, formats=["PNG"]) as image:
                 image.load()
                 picture = image.convert("RGB")
-        except (OSError, Image.DecompressionBombError):
-            continue  # a damaged picture leaves its place empty, the rows are still there
+        except Exception:  # damaged files can fail anywhere inside a decoder
+            continue  # its place stays empty, the rows are still there
         # What shows photos must not be turned into its negative for a dark page.
         only_lines = drawing is not None and b"<image" not in drawing
         uri = (

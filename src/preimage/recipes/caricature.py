@@ -12,7 +12,13 @@ from preimage.energy import Energy, InnerProduct
 from preimage.energy.losses import squared_norm
 from preimage.errors import PreimageError, UsageError, nearest
 from preimage.recipes.inversion import Target
-from preimage.recipes.presets import BESIDE_PLACES, Depth, depth_seen, settings_for
+from preimage.recipes.presets import (
+    BESIDE_PLACES,
+    Depth,
+    depth_seen,
+    representation_for,
+    settings_for,
+)
 from preimage.recipes.records import (
     Classes,
     Observer,
@@ -22,7 +28,6 @@ from preimage.recipes.records import (
     make_record,
     make_result,
     name_of,
-    origin,
     photos_in,
 )
 from preimage.recipes.settings import Settings
@@ -159,6 +164,7 @@ def caricature(
             iterations=iterations,
             jitter=jitter,
         )
+        representation = representation_for(representation, preset)
     targets = [Target.of(representation, photo, view[0]) for photo in photos_in(images)]
     results = _search(representation, targets, settings, view, seed, callbacks)
     return results[0] if isinstance(images, Photo) else results
@@ -224,7 +230,7 @@ def _search(
             outcome,
             problem,
             code=target.code[0],
-            image=origin(target.source),
+            image=target.origin,
             seed=seed,
             restart=0,
             measured={"growth": -float(outcome.terms[problem, loss])},

@@ -186,6 +186,7 @@ def dream(
         )
     if settings.jitter > octaves.tile // 2:
         raise UsageError(f"jitter must be at most half a tile, got {settings.jitter}.")
+    file = origin(image)
     photo, warnings = _reduced(load_photo(image, None, representation.channels), size)
     dreamer = _Dreamer(representation, settings, octaves, photo, seed, callbacks, onlookers)
     picture = dreamer.run()
@@ -196,7 +197,7 @@ def dream(
         dreamer.outcome(),
         0,
         code=torch.empty(0, device="meta"),
-        image=origin(image),
+        image=file,
         seed=seed,
         restart=0,
         measured={"growth": dreamer.growth(photo, picture), "octaves": dreamer.record()},

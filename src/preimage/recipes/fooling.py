@@ -19,7 +19,6 @@ from preimage.recipes.records import (
     make_record,
     make_result,
     name_of,
-    origin,
 )
 from preimage.recipes.settings import Settings
 from preimage.recipes.views import view_for
@@ -127,11 +126,11 @@ def fool(
         outcome,
         0,
         code=theirs.code[0],
-        image=origin(image),
+        image=ours.origin,
         seed=seed,
         restart=0,
         measured={
-            "as": origin(other),
+            "as": theirs.origin,
             "relative_error": math.sqrt(squared),
             "squared_error": squared,
             "before": math.sqrt(float(loss.value(ours.code))),

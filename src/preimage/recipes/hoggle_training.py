@@ -34,6 +34,10 @@ LEAST_CONTRAST = 1.0
 """Standard deviation in grey levels below which a patch is flat, and its gradients are noise."""
 
 
+LARGEST_SEED = 2**32 - 1
+"""That scikit-learn takes."""
+
+
 def train(
     photos: Sequence[Path],
     *,
@@ -63,8 +67,10 @@ def train(
         >>> from pathlib import Path
         >>> train(sorted(Path("photos").iterdir())).save("hoggle.safetensors")  # doctest: +SKIP
     """
-    if atoms < 1 or seed < 0:
-        raise UsageError(f"expected at least 1 atom and a seed from 0, got {atoms} and {seed}.")
+    if atoms < 1 or not 0 <= seed <= LARGEST_SEED:
+        raise UsageError(
+            f"expected at least 1 atom and a seed from 0 to {LARGEST_SEED}, got {atoms} and {seed}."
+        )
     hog = Hog("hog", cell)
     blocks, patches = _samples(hog, photos, atoms * BLOCKS_PER_ATOM, seed)
     if len(blocks) < LEAST_BLOCKS_PER_ATOM * atoms:

@@ -122,7 +122,9 @@ class Target:
         reference: Image.Image | None = None,
         warnings: Sequence[str] = (),
     ) -> None:
-        self.source, self.image, self.code, self.warnings = source, image, code, warnings
+        # Of the file as it is now: after a long search it may be another, or gone.
+        self.origin = origin(source)
+        self.image, self.code, self.warnings = image, code, warnings
         # One picture for all restarts: the sheet shows it once.
         self.reference = reference
 
@@ -415,7 +417,7 @@ def results_of(
             outcome,
             problem,
             code=target.code[0],
-            image=origin(target.source),
+            image=target.origin,
             seed=seed,
             restart=restart,
             measured={"relative_error": squared**0.5, "squared_error": squared, **part},

@@ -76,7 +76,8 @@ def measure(
         PreimageError: if there is no such folder, or it holds no photo that can be used.
     """
     digest = _digest(files_in(folder))
-    if (known := _read(_file(representation, digest))) is not None:
+    known = _read(_file(representation, digest))
+    if known is not None and _fits(known, representation):
         return known
     found = photos_of(folder)
     photos = found.paths
@@ -171,7 +172,10 @@ def _folder(representation: Representation) -> Path | None:
     # The same weights that are given other images (another mean, std or size) answer otherwise.
     content = json.dumps(dict(representation.options), sort_keys=True, default=str)
     given = f"-{hashlib.sha256(content.encode()).hexdigest()[:8]}" if representation.options else ""
-    return home() / "maxima" / f"{sha[:16]}{given}-{safe_name(representation.layer)}"
+    name = safe_name(representation.layer)
+    if name != representation.layer:  # others may be cut to the same
+        name += f"-{hashlib.sha256(representation.layer.encode()).hexdigest()[:8]}"
+    return home() / "maxima" / f"{sha[:16]}{given}-{name}"
 
 
 def _file(representation: Representation, digest: str) -> Path | None:
@@ -182,9 +186,11 @@ def _file(representation: Representation, digest: str) -> Path | None:
 def _keep(maxima: Maxima, path: Path | None) -> None:
     if path is None:
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(asdict(maxima)), encoding="utf-8")
+    # Where nothing can be kept, as in a cache that others own, it is measured again next time.
+    with suppress(OSError, PreimageError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as temporary:
+            temporary.write_text(json.dumps(asdict(maxima)), encoding="utf-8")
 
 
 def _read(path: Path | None) -> Maxima | None:

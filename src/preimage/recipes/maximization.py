@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from preimage.errors import UsageError
 from preimage.recipes.inversion import code_shape
@@ -20,7 +21,7 @@ from preimage.recipes.views import check_representation
 from preimage.representations import Representation
 from preimage.search.result import Result
 
-Wanted = Objective | int | str | np.ndarray
+Wanted = Objective | int | str | np.ndarray | Tensor
 
 LAYOUTS = ("batch", "canvas")
 
@@ -108,7 +109,7 @@ def _wanted(
     if label is not None:
         return [Label(label)], True
     (one,) = given
-    if isinstance(one, Objective | int | np.integer | str | np.ndarray):
+    if not isinstance(one, Iterable) or isinstance(one, str | np.ndarray | Tensor):
         return [as_objective(one)], True
     several = [as_objective(each) for each in one]
     if not several:
@@ -117,12 +118,25 @@ def _wanted(
 
 
 def as_objective(wanted: Wanted) -> Objective:
-    """An objective from a channel's number, from words, or from a direction."""
+    """An objective from a channel's number, from words, or from a direction.
+
+    Raises:
+        UsageError: if it is none of these.
+    """
     if isinstance(wanted, Objective):
         return wanted
     if isinstance(wanted, str):
         return parse(wanted)
-    return Direction(wanted) if isinstance(wanted, np.ndarray) else Channel(int(wanted))
+    if isinstance(wanted, int | np.integer):
+        return Channel(int(wanted))
+    if isinstance(wanted, Tensor):
+        wanted = wanted.detach().cpu().numpy()
+    if isinstance(wanted, np.ndarray):
+        return Direction(wanted)
+    raise UsageError(
+        "expected a channel's number, words as '12 - 0.5*7', a direction as an array, or an "
+        f"Objective, got {wanted!r}."
+    )
 
 
 def again(

@@ -188,6 +188,7 @@ def texture(
     check_sizes(representation, (*view, source_size))
     if settings is None:
         settings = texture_settings(preset, iterations=iterations, weights=weights)
+    file = origin(image)
     source = _photo(representation, image, source_size)
     with torch.no_grad():
         codes = representation.codes(source.to(representation.device))
@@ -204,7 +205,7 @@ def texture(
         settings,
         outcome,
         loss,
-        image=image,
+        image=file,
         source=source,
         seed=seed,
         measured={
@@ -266,6 +267,7 @@ def style(
         settings = texture_settings(
             preset, fidelity=STYLE_FIDELITY, iterations=iterations, weights=weights
         )
+    files = [origin(each) for each in (content, style_image)]
     photo, other = (_photo(representation, each, size) for each in (content, style_image))
     with torch.no_grad():
         kept = representation.codes(photo.to(representation.device))[0]
@@ -284,13 +286,13 @@ def style(
         settings,
         outcome,
         loss,
-        image=content,
+        image=files[0],
         source=photo,
         seed=seed,
         title=f"{representation.model}\ncontent {representation.layers[0]}\n"
         f"style {', '.join(representation.layers[1:])}",
         measured={
-            "style": origin(style_image),
+            "style": files[1],
             "content_error": errors.pop(representation.layers[0]),
             "gram_errors": errors,
         },
@@ -373,7 +375,7 @@ def _result(
     outcome: Outcome,
     loss: Together,
     *,
-    image: Photo,
+    image: dict[str, str] | None,
     source: Tensor,
     seed: int,
     measured: Mapping[str, object],
@@ -386,7 +388,7 @@ def _result(
         outcome,
         0,
         code=torch.empty(sum(loss.lengths), device="meta"),
-        image=origin(image),
+        image=image,
         seed=seed,
         restart=0,
         measured=measured,

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import torch
 from PIL import Image
 
 from preimage.errors import PreimageError
-from preimage.files import printable, replacing, safe_name
+from preimage.files import obstacle, printable, replacing, safe_name
 from preimage.images import Tile
 from preimage.recipes.inversion import code_shape
 from preimage.recipes.maxima import Maxima, known_maxima
 from preimage.recipes.maximization import Wanted, as_objective, maximize
-from preimage.recipes.maximization_goals import goals_of
+from preimage.recipes.maximization_goals import Goal, goals_of
 from preimage.recipes.maximization_search import per_search
-from preimage.recipes.records import headline
+from preimage.recipes.objectives import Channel, Label, Objective
+from preimage.recipes.records import describe, headline
 from preimage.recipes.settings import MaximizationSettings
 from preimage.representations import Representation
 from preimage.search.result import RECORD, caption_of, load_record, mosaic, of_restart
@@ -52,7 +56,7 @@ def maximize_into(
         The records, objective by objective.
 
     Raises:
-        PreimageError: if the folder holds results of other settings, or can't be written, or a
+        PreimageError: if the folder holds results of another search, or can't be written, or a
             channel is dead: before anything is searched.
 
     Example:
@@ -60,19 +64,32 @@ def maximize_into(
         >>> maximize_into("conv5", phi, range(256), settings=settings)       # doctest: +SKIP
     """
     place = Path(folder)
-    wanted = {f"{safe_name(str(as_objective(each)))}": each for each in objectives}
-    same = {"settings": settings.to_dict(), "seed": seed, "restarts": restarts}
-    missing = [each for key, each in wanted.items() if not _is_there(place, key, restarts, same)]
+    if (why := obstacle(place / RECORD)) is not None:
+        raise PreimageError(f"{printable(place)} can't be written: {why}. Choose another --out.")
+    shape = code_shape(representation)
     maxima = known_maxima(representation) if maxima is None else maxima
-    goals_of(
-        [as_objective(each) for each in missing], representation, code_shape(representation), maxima
-    )
+    asked = [as_objective(each) for each in objectives]
+    goals = goals_of(asked, representation, shape, maxima)
+    wanted = {_key(each, goal): each for each, goal in zip(asked, goals, strict=True)}
+    common = {
+        "representation": describe(representation, torch.empty(shape, device="meta")),
+        "weights": asdict(representation.weights) if representation.weights else None,
+        "settings": settings.to_dict(),
+        "seed": seed,
+        "restarts": restarts,
+        "layout": layout,
+    }
+    missing = [
+        key
+        for key, goal in zip(wanted, goals, strict=True)
+        if not _is_there(place, key, restarts, {**common, "M": goal.M})
+    ]
     at_once = per_search(representation, layout, restarts)
     for first in range(0, len(missing), at_once):
         chunk = missing[first : first + at_once]
         found = maximize(
             representation,
-            chunk,
+            [wanted[key] for key in chunk],
             settings=settings,
             maxima=maxima,
             layout=layout,
@@ -82,8 +99,9 @@ def maximize_into(
         )
         assert isinstance(found, list)
         for number, result in enumerate(found):
-            key = safe_name(str(as_objective(chunk[number // restarts])))
-            result.save(_home(place, key, number % restarts))
+            home = _home(place, chunk[number // restarts], number % restarts)
+            if not home.exists():  # of several restarts some may have been found before
+                result.save(home)
     homes = [_home(place, key, restart) for key in wanted for restart in range(restarts)]
     records = [load_record(home) for home in homes]
     with replacing(place / FIGURE) as temporary:
@@ -95,12 +113,23 @@ def _home(place: Path, key: str, restart: int) -> Path:
     return place / f"{key}-restart{restart}"
 
 
+def _key(objective: Objective, goal: Goal) -> str:
+    """What a result's folder begins with: a channel or a class as it is typed, else words and a
+    digest of the weights, because others may come out as the same words."""
+    typed = str(objective).strip('"')
+    words = safe_name(typed)
+    if isinstance(objective, Channel | Label) and words == typed:
+        return words
+    return f"{words}-{hashlib.sha256(goal.weights.numpy().tobytes()).hexdigest()[:8]}"
+
+
 def _is_there(place: Path, key: str, restarts: int, same: dict[str, Any]) -> bool:
     """Whether all restarts of an objective are there, made as they would be made now."""
     homes = [_home(place, key, restart) for restart in range(restarts)]
     there = [home for home in homes if (home / RECORD).is_file()]
     for home in there:
         record = load_record(home)
+        record["layout"] = "canvas" if record.get("canvas") else "batch"
         for name, value in same.items():
             if record.get(name) != value:
                 raise PreimageError(

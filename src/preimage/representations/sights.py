@@ -173,6 +173,12 @@ def _average_pooling(call: Call) -> Sight | None:
     return _filtered(call, kernel, stride, call.get(3, "padding", 0), 1)
 
 
+def _power_pooling(call: Call) -> Sight | None:
+    """As average pooling, but its first argument is the exponent."""
+    kernel, stride = call.get(2, "kernel_size"), call.get(3, "stride")
+    return _filtered(call, kernel, stride, 0, 1)
+
+
 def _average_pooling_3d(call: Call) -> Sight | None:
     """Over channels only, as local response normalization does."""
     kernel = call.get(1, "kernel_size")
@@ -269,6 +275,12 @@ def _concatenated(call: Call) -> Sight | None:
 def _reduced(call: Call) -> Sight | None:
     """A mean or a sum over some dimensions; over all where none are named."""
     return _over(call, call.numbers() or tuple(range(len(call.shape))))
+
+
+def _largest(call: Call) -> Sight | None:
+    """The larger of two maps, place by place, or the largest of one."""
+    two = isinstance(call.get(1, "other"), Tensor)
+    return _pointwise(call) if two else _reduced(call)
 
 
 def _norm(call: Call) -> Sight | None:
@@ -408,7 +420,8 @@ RULES: dict[str, Rule] = _table(
     ("conv2d", _convolution),
     ("conv_transpose2d", _transposed_convolution),
     ("max_pool2d max_pool2d_with_indices", _max_pooling),
-    ("avg_pool2d lp_pool2d", _average_pooling),
+    ("avg_pool2d", _average_pooling),
+    ("lp_pool2d", _power_pooling),
     ("avg_pool3d", _average_pooling_3d),
     ("adaptive_avg_pool2d adaptive_max_pool2d", _adaptive_pooling),
     ("interpolate upsample", _interpolated),
@@ -424,7 +437,8 @@ RULES: dict[str, Rule] = _table(
         _pointwise,
     ),
     ("cat concat concatenate", _concatenated),
-    ("mean sum amax amin max min var std logsumexp", _reduced),
+    ("mean sum amax amin var std logsumexp", _reduced),
+    ("max min", _largest),
     ("norm", _norm),
     ("softmax log_softmax", _softmax),
     ("group_norm", _group_normalized),

@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import count
@@ -243,6 +243,19 @@ def check_new_folder(folder: str | Path, overwrite: bool = False) -> None:
             f"{path} is the working folder, one around it or where a disk is mounted, which can't "
             "be replaced by a finished one: name a new folder inside it as --out."
         )
+
+
+def check_spares(folder: str | Path, inputs: Iterable[Path]) -> None:
+    """Refuse a place whose replacement would remove what is asked about.
+
+    Raises:
+        PreimageError: if the place is one of these files or folders, or holds one.
+    """
+    real = Path(folder).resolve()
+    for path in inputs:
+        if real in (path.resolve(), *path.resolve().parents):
+            holds = "" if real == path.resolve() else f"holds {path}, which "
+            raise PreimageError(f"{folder} {holds}is asked about: choose another --out.")
 
 
 def _is_around_us(path: Path) -> bool:

@@ -14,7 +14,13 @@ from typing import Any
 from preimage.errors import PreimageError, UsageError, counted, one_line
 from preimage.files import reason
 from preimage.images import load_photo, save_png, sha256_of_file
-from preimage.search.result import RECORD, load_record, new_folder
+from preimage.search.result import (
+    RECORD,
+    check_new_folder,
+    check_spares,
+    load_record,
+    new_folder,
+)
 
 MANIFEST = "study.json"
 PICTURES = "pictures"
@@ -159,14 +165,17 @@ def make_study(
     settings = _names(places)
     if (Path(out) / VOTES).exists():
         raise PreimageError(f"{out} holds votes, which can't be cast again: choose another --out.")
+    check_spares(out, places)
+    check_new_folder(out, overwrite)
     skipped: list[tuple[Path, str]] = []
     found = [_results(place, skipped) for place in places]
     keys = _shared(found, settings, skipped)
+    check_spares(out, (result.path for results in found for result in results.values()))
+    asked = _questions(questions, len(keys), len(keys) * math.comb(len(settings), 2))
     with new_folder(out, overwrite) as partial:
         (partial / PICTURES).mkdir()
         items = tuple(_item([results[key] for results in found], partial) for key in keys)
-        possible = len(items) * math.comb(len(settings), 2)
-        study = Study(Path(out), seed, _questions(questions, len(items), possible), settings, items)
+        study = Study(Path(out), seed, asked, settings, items)
         (partial / MANIFEST).write_text(study.text(), encoding="utf-8")
     return Made(study, tuple(skipped))
 

@@ -94,6 +94,10 @@ def read_matconvnet(path: Path) -> NetworkFile:
         return (_dagnn if _is_dagnn(net) else _simplenn)(net)
     except _WrongError as error:
         raise PreimageError(f"{path}: {error}") from error
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        raise PreimageError(
+            f"{path}: expected a MatConvNet network, got fields that make none ({one_line(error)})"
+        ) from error
 
 
 def _network(variables: Struct) -> Struct:
@@ -148,7 +152,7 @@ class _Layer:
 
     def numbers(self, name: str, default: Sequence[float]) -> list[float]:
         value = self.fields.get(name)
-        if value is None or (isinstance(value, np.ndarray) and value.size == 0):
+        if value is None or _is_empty(value):
             return list(default)
         if not isinstance(value, np.ndarray) or value.size > 16:
             raise self.wrong(f"expected {name} to be a few numbers")
@@ -229,8 +233,10 @@ def _relu(layer: _Layer, channels: int) -> int:
 
 
 def _pool(layer: _Layer, channels: int) -> int:
-    method = layer.fields.get("method") or "max"
-    if method not in ("max", "avg"):
+    method = layer.fields.get("method")
+    if method is None or _is_empty(method):
+        method = "max"
+    if not isinstance(method, str) or method not in ("max", "avg"):
         raise layer.wrong(f"expected pooling by max or avg, got {one_line(method, 30)}")
     window = "poolSize" if "poolSize" in layer.fields else "pool"
     kernel, padding = layer.pair(window, 1), layer.padding()
@@ -441,7 +447,7 @@ def _finish(net: Struct, layers: list[_Layer]) -> NetworkFile:
     if not layers:
         raise _WrongError("expected a network with layers, got none")
     meta = _mapping(net.get("meta"))
-    normalization = _mapping(meta.get("normalization") or net.get("normalization"))
+    normalization = _mapping(meta.get("normalization")) or _mapping(net.get("normalization"))
     average = _array(normalization.get("averageImage"))
     size = _array(normalization.get("imageSize"))
     size = size if size.size else _array(meta.get("inputSize"))
@@ -449,6 +455,8 @@ def _finish(net: Struct, layers: list[_Layer]) -> NetworkFile:
     _fill(layers, channels)
     mean = _colour(average, channels, "averageImage")
     std = _colour(_array(normalization.get("imageStd")), channels, "imageStd")
+    if 0.0 in std:
+        raise _WrongError("expected imageStd in numbers other than 0, because images are divided")
     warnings = []
     if not average.size:
         warnings.append("the file names no mean colour: none is subtracted; --mean gives one")
@@ -466,7 +474,7 @@ def _finish(net: Struct, layers: list[_Layer]) -> NetworkFile:
         for layer in layers
         for key, value in layer.tensors.items()
     }
-    classes = _mapping(meta.get("classes") or net.get("classes"))
+    classes = _mapping(meta.get("classes")) or _mapping(net.get("classes"))
     return NetworkFile(
         layers=tuple(
             LayerRecord(each.name, KINDS[each.kind][0], each.inputs, each.options)
@@ -505,7 +513,7 @@ def _channels(layers: Sequence[_Layer], size: np.ndarray, average: np.ndarray) -
     """Of the image: as the file says, or as the first filters take."""
     filters = next((e.weights[0] for e in layers if KINDS[e.kind][0] == "conv" and e.weights), None)
     taken = 1 if filters is None or filters.ndim < 3 else filters.shape[2]
-    if size.size >= 3:
+    if size.size >= 3 and np.isfinite(size.ravel()[2]):
         said = int(size.ravel()[2])
     elif average.ndim == 3:
         said = average.shape[2]
@@ -539,6 +547,10 @@ def _colour(values: np.ndarray, channels: int, what: str) -> tuple[float, ...]:
 
 def _mapping(value: MatlabValue) -> Struct:
     return value if isinstance(value, Mapping) else {}
+
+
+def _is_empty(value: MatlabValue) -> bool:
+    return isinstance(value, np.ndarray) and value.size == 0
 
 
 def _array(value: MatlabValue) -> np.ndarray:
