@@ -154,6 +154,16 @@ def test_targets_and_methods_of_other_kinds(tmp_path):
     ]  # fmt: skip
 
 
+def test_a_place_that_is_somebodys_own_is_refused_before_the_work(tmp_path, monkeypatch):
+    (tmp_path / "out" / "figure99").mkdir(parents=True)
+    (tmp_path / "out" / "figure99" / "thesis.txt").touch()
+    monkeypatch.setattr(module.Request, "store", property(lambda _: pytest.fail("searched")))
+    photo_file(tmp_path)
+    request = Request(tmp_path / "out", photos=tmp_path, iterations=1)
+    with pytest.raises(pi.PreimageError, match=r"thesis.txt, which preimage has not written"):
+        reproduce("figure99", request)
+
+
 def test_a_scale_that_is_none(tmp_path):
     request = Request(Path("out"), photos=tmp_path, scale="papre")
     with pytest.raises(pi.UsageError, match="there is no scale 'papre'; did you mean: paper"):

@@ -190,9 +190,9 @@ def maximize(
 
     if photos is not None:
         photos_of(photos, 1)  # a folder without any is refused before weights are fetched
+    asked = _objectives(channels, position, labels, objective, direction)
     place = options.chosen_device(device)
     phi = representation(model, layer, **taken).to(place)
-    asked = _objectives(channels, position, labels, objective, direction)
     wanted = distinct(asked, code_shape(phi), phi.class_labels)
     if movie is not None and len(wanted) * restarts > BATCH and layout == "batch":
         raise UsageError(f"--movie shows at most {BATCH} images at once; choose fewer channels.")

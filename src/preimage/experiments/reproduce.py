@@ -18,7 +18,7 @@ from preimage.experiments.experiment import QUICK, SCALES, Experiment, Report, R
 from preimage.experiments.machine import machine
 from preimage.experiments.tables import Row, to_csv
 from preimage.recipes.records import versions
-from preimage.search.result import new_folder
+from preimage.search.result import check_new_folder, new_folder
 
 OPTIONS = (
     "photos",
@@ -106,6 +106,7 @@ def answer(experiment: Experiment, request: Request) -> dict[str, Any]:
         request = replace(request, count=experiment.size(request.scale).count)
     if "photos" in experiment.takes and request.photos is not None:
         _ = request.sample  # too few photos are refused before a folder is made
+    check_new_folder(request.out / experiment.name, overwrite=True)
     with request.store.locked():
         found = experiment.run(request)
         record = _record(experiment, request, found)
