@@ -125,6 +125,13 @@ def test_a_run_does_not_take_another_search_for_its_own(run, fails, elsewhere):
     assert run(*words, "--layer", "block01", "--channels", "0:2").code == 0
     other = (*words, "--layer", "block02", "--channels", "0:2")
     assert "made with other representation" in fails(1, *other)
+    (kept,) = (elsewhere / "out").glob("0-restart0/result.json")
+    record = json.loads(kept.read_text())
+    kept.write_text(json.dumps(record | {"M": record["M"] * 1.01}))
+    same = (*words, "--layer", "block01", "--channels", "0:2")
+    assert "give the --photos it was made with" in fails(1, *same)
+    kept.write_text(json.dumps(record | {"M": record["M"] * 1.00001}))
+    assert run(*same).code == 0
     on_canvas = (*words, "--layer", "block01", "--channels", "0:2", "--layout", "canvas")
     assert "made with other layout" in fails(1, *on_canvas)
 

@@ -13,7 +13,7 @@ from torch import nn
 from preimage import PreimageError
 from preimage.models.catalogue import WeightsRecord
 from preimage.recipes import maxima
-from preimage.recipes.maxima import Maxima, known_maxima, measure
+from preimage.recipes.maxima import Maxima, is_kept, known_maxima, measure
 from preimage.representations.catalogue import layers_of
 from toys import layer_of, photo_file, small_layer
 
@@ -79,7 +79,12 @@ def test_where_nothing_can_be_kept_it_is_measured_all_the_same(
 ) -> None:
     (photos.parent / "file").touch()
     monkeypatch.setenv("PREIMAGE_HOME", str(photos.parent / "file"))
-    assert measure(small_layer(weights=WEIGHTS), photos).images == 3
+    phi = small_layer(weights=WEIGHTS)
+    measured = measure(phi, photos)
+    assert measured.images == 3
+    assert not is_kept(measured, phi)
+    monkeypatch.setenv("PREIMAGE_HOME", str(photos.parent / "home"))
+    assert is_kept(measure(phi, photos), phi)
 
 
 def test_layers_whose_names_begin_alike_are_kept_apart(photos: Path) -> None:

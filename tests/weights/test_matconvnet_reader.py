@@ -166,8 +166,9 @@ def test_empty_fields_say_nothing(tmp_path: Path, field: str) -> None:
     read_matconvnet(files.save_v5(tmp_path / "net.mat", files.simplenn(small(), described)))
 
 
-def test_an_empty_method_is_max(tmp_path: Path) -> None:
-    pool = {"type": "pool", "name": "pool", "pool": 2, "method": np.zeros((0, 0))}
+@pytest.mark.parametrize("empty", [np.zeros((0, 0)), "", []])
+def test_an_empty_method_is_max(tmp_path: Path, empty: Any) -> None:
+    pool = {"type": "pool", "name": "pool", "pool": 2, "method": empty}
     assert read(tmp_path, [small()[0], pool]).layers[1].options["method"] == "max"
 
 

@@ -288,7 +288,7 @@ def _print_resumed(records: list[dict[str, Any]], out: Path, as_json: bool) -> N
         console.print_records(records)
         return
     above = sum(record["ratio"] > 1 for record in records)
-    sources = {record["M_source"] for record in records}
+    sources = {record.get("M_source", "photos") for record in records}
     of_photos = "the largest on photos" if sources == {"photos"} else "M"
     click.echo(f"results: {printable(out)}")
     click.echo(f"{above} of {counted(len(records), 'activation')} above {of_photos}")

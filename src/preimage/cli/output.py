@@ -94,8 +94,9 @@ def save(results: Sequence[Result], place: Path, overwrite: bool) -> Path:
     try:
         check_new_folder(place, overwrite)
     except PreimageError as error:
-        place = spare_place(place)
-        console.note(f"{error} This time the results are in {printable(place)}.")
+        spare = save_all(results, spare_place(place))
+        console.note(f"{error} This time the results are in {printable(spare)}.")
+        return spare
     return save_all(results, place, overwrite)
 
 

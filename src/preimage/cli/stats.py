@@ -43,7 +43,7 @@ def stats(
     Example:
       preimage stats --model alexnet --layer conv5 --photos photos
     """
-    from preimage.recipes.maxima import measure, photos_of
+    from preimage.recipes.maxima import is_kept, measure, photos_of
     from preimage.representations import representation
     from preimage.representations.catalogue import hand_crafted
 
@@ -56,6 +56,8 @@ def stats(
     with _counting(phi.name) as watch:
         maxima = measure(phi, photos, watch)
     console.note_passed_over(maxima.unusable)
+    if not is_kept(maxima, phi):
+        console.note("these figures could not be kept: the next command can't know them.")
     if as_json:
         console.print_json(asdict(maxima))
         return

@@ -21,6 +21,7 @@ from preimage.errors import counted
 from preimage.experiments.checks import VERDICTS
 from preimage.experiments.experiment import QUICK
 from preimage.experiments.reports import REPORTED, Reported, Reports, reports_in
+from preimage.experiments.reproduce import REPORT
 from preimage.experiments.verdicts import Verdict, verdicts
 from preimage.search.result import check_spares, new_folder
 
@@ -64,8 +65,8 @@ def make_report(folder: str | Path, out: str | Path | None = None, overwrite: bo
         overwrite: replace what `out` holds.
 
     Raises:
-        PreimageError: if the folder has no report that can be used, or `out` can't be written or
-            is not empty.
+        PreimageError: if the folder has no report that can be used, or `out` can't be written, is
+            not empty, or is or holds what the page is about.
 
     Example:
         >>> make_report("preimage-out/reproduce").page                        # doctest: +SKIP
@@ -73,7 +74,7 @@ def make_report(folder: str | Path, out: str | Path | None = None, overwrite: bo
     """
     reports = reports_in(Path(folder))
     place = Path(folder) / FOLDER if out is None else Path(out)
-    check_spares(place, [Path(folder), *(each.folder for each in reports.found)])
+    check_spares(place, [Path(folder), *Path(folder).glob(f"*/{REPORT}")])
     judged = {each.experiment.name: _judged(each) for each in reports.found}
     with new_folder(place, overwrite or out is None) as partial:
         (partial / FIGURES).mkdir()

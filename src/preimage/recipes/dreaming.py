@@ -186,8 +186,8 @@ def dream(
         )
     if settings.jitter > octaves.tile // 2:
         raise UsageError(f"jitter must be at most half a tile, got {settings.jitter}.")
-    file = origin(image)
     photo, warnings = _reduced(load_photo(image, None, representation.channels), size)
+    file = origin(image)
     dreamer = _Dreamer(representation, settings, octaves, photo, seed, callbacks, onlookers)
     picture = dreamer.run()
     record = make_record(

@@ -193,6 +193,11 @@ def _keep(maxima: Maxima, path: Path | None) -> None:
             temporary.write_text(json.dumps(asdict(maxima)), encoding="utf-8")
 
 
+def is_kept(maxima: Maxima, representation: Representation) -> bool:
+    """Whether a measurement over photos is where the next call looks for it."""
+    return _read(_file(representation, maxima.digest)) == maxima
+
+
 def _read(path: Path | None) -> Maxima | None:
     """A kept measurement; None where there is none, or the file is not whole."""
     try:

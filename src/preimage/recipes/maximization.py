@@ -9,7 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from preimage.errors import UsageError
-from preimage.recipes.inversion import code_shape
+from preimage.recipes.inversion import as_array, code_shape
 from preimage.recipes.maxima import Maxima, known_maxima
 from preimage.recipes.maximization_goals import Goal, goals_of
 from preimage.recipes.maximization_presets import maximization_settings_for
@@ -130,7 +130,7 @@ def as_objective(wanted: Wanted) -> Objective:
     if isinstance(wanted, int | np.integer):
         return Channel(int(wanted))
     if isinstance(wanted, Tensor):
-        wanted = wanted.detach().cpu().numpy()
+        wanted = as_array(wanted)
     if isinstance(wanted, np.ndarray):
         return Direction(wanted)
     raise UsageError(

@@ -188,8 +188,8 @@ def texture(
     check_sizes(representation, (*view, source_size))
     if settings is None:
         settings = texture_settings(preset, iterations=iterations, weights=weights)
-    file = origin(image)
     source = _photo(representation, image, source_size)
+    file = origin(image)
     with torch.no_grad():
         codes = representation.codes(source.to(representation.device))
     loss = Together(
@@ -267,8 +267,8 @@ def style(
         settings = texture_settings(
             preset, fidelity=STYLE_FIDELITY, iterations=iterations, weights=weights
         )
-    files = [origin(each) for each in (content, style_image)]
     photo, other = (_photo(representation, each, size) for each in (content, style_image))
+    files = [origin(each) for each in (content, style_image)]
     with torch.no_grad():
         kept = representation.codes(photo.to(representation.device))[0]
         codes = representation.codes(other.to(representation.device))[1:]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -70,7 +71,7 @@ def maximize_into(
     maxima = known_maxima(representation) if maxima is None else maxima
     asked = [as_objective(each) for each in objectives]
     goals = goals_of(asked, representation, shape, maxima)
-    wanted = {_key(each, goal): each for each, goal in zip(asked, goals, strict=True)}
+    wanted = {_key(*pair): pair for pair in zip(asked, goals, strict=True)}
     common = {
         "representation": describe(representation, torch.empty(shape, device="meta")),
         "weights": asdict(representation.weights) if representation.weights else None,
@@ -81,15 +82,15 @@ def maximize_into(
     }
     missing = [
         key
-        for key, goal in zip(wanted, goals, strict=True)
-        if not _is_there(place, key, restarts, {**common, "M": goal.M})
+        for key, (_, goal) in wanted.items()
+        if not _is_there(place, key, restarts, common, goal.M)
     ]
     at_once = per_search(representation, layout, restarts)
     for first in range(0, len(missing), at_once):
         chunk = missing[first : first + at_once]
         found = maximize(
             representation,
-            [wanted[key] for key in chunk],
+            [wanted[key][0] for key in chunk],
             settings=settings,
             maxima=maxima,
             layout=layout,
@@ -100,7 +101,7 @@ def maximize_into(
         assert isinstance(found, list)
         for number, result in enumerate(found):
             home = _home(place, chunk[number // restarts], number % restarts)
-            if not home.exists():  # of several restarts some may have been found before
+            if not (home / RECORD).is_file():  # some restarts may have been found before
                 result.save(home)
     homes = [_home(place, key, restart) for key in wanted for restart in range(restarts)]
     records = [load_record(home) for home in homes]
@@ -123,7 +124,7 @@ def _key(objective: Objective, goal: Goal) -> str:
     return f"{words}-{hashlib.sha256(goal.weights.numpy().tobytes()).hexdigest()[:8]}"
 
 
-def _is_there(place: Path, key: str, restarts: int, same: dict[str, Any]) -> bool:
+def _is_there(place: Path, key: str, restarts: int, same: dict[str, Any], M: float) -> bool:
     """Whether all restarts of an objective are there, made as they would be made now."""
     homes = [_home(place, key, restart) for restart in range(restarts)]
     there = [home for home in homes if (home / RECORD).is_file()]
@@ -136,6 +137,12 @@ def _is_there(place: Path, key: str, restarts: int, same: dict[str, Any]) -> boo
                     f"{printable(home)} was made with other {name}: choose another folder, or the "
                     "options of the run that is to go on."
                 )
+        # M of an estimate depends on the device in its last digits.
+        if not math.isclose(record["M"], M, rel_tol=1e-3):
+            raise PreimageError(
+                f"{printable(home)} was made with M = {record['M']:.4g}, now it is {M:.4g}: give "
+                "the --photos it was made with, or choose another folder."
+            )
     return len(there) == restarts
 
 

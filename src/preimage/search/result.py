@@ -253,7 +253,7 @@ def check_spares(folder: str | Path, inputs: Iterable[Path]) -> None:
     """
     real = Path(folder).resolve()
     for path in inputs:
-        if real in (path.resolve(), *path.resolve().parents):
+        if path.exists() and real in (path.resolve(), *path.resolve().parents):
             holds = "" if real == path.resolve() else f"holds {path}, which "
             raise PreimageError(f"{folder} {holds}is asked about: choose another --out.")
 

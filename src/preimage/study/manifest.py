@@ -152,7 +152,7 @@ def make_study(
         UsageError: if there are fewer than two settings, two have one name, or there are not
             as many questions.
         PreimageError: if the settings share no item, a folder is missing, or `out` can't be
-            written or holds votes.
+            written, holds votes, or is or holds one of the folders or results.
 
     Source: Sect. 5.2.3, "Interpretability".
 
@@ -165,12 +165,11 @@ def make_study(
     settings = _names(places)
     if (Path(out) / VOTES).exists():
         raise PreimageError(f"{out} holds votes, which can't be cast again: choose another --out.")
-    check_spares(out, places)
+    check_spares(out, [*places, *(each for place in places for each in _result_folders(place))])
     check_new_folder(out, overwrite)
     skipped: list[tuple[Path, str]] = []
     found = [_results(place, skipped) for place in places]
     keys = _shared(found, settings, skipped)
-    check_spares(out, (result.path for results in found for result in results.values()))
     asked = _questions(questions, len(keys), len(keys) * math.comb(len(settings), 2))
     with new_folder(out, overwrite) as partial:
         (partial / PICTURES).mkdir()

@@ -550,7 +550,8 @@ def _mapping(value: MatlabValue) -> Struct:
 
 
 def _is_empty(value: MatlabValue) -> bool:
-    return isinstance(value, np.ndarray) and value.size == 0
+    """Whether a value is MATLAB's [], '' or {}."""
+    return value.size == 0 if isinstance(value, np.ndarray) else value in ("", [])
 
 
 def _array(value: MatlabValue) -> np.ndarray:
