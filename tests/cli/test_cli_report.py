@@ -38,4 +38,4 @@ def test_wrong_use(fails, elsewhere):
     assert list(Path("empty").iterdir()) == []
     assert "give --out DIR too" in fails(2, "report", "empty", "--overwrite")
     write_report(elsewhere / "out")
-    assert "exists and is not empty" in fails(1, "report", "out", "--out", "out")
+    assert "out is asked about: choose another" in fails(1, "report", "out", "--out", "out")

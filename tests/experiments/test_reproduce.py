@@ -157,7 +157,8 @@ def test_targets_and_methods_of_other_kinds(tmp_path):
 def test_a_place_that_is_somebodys_own_is_refused_before_the_work(tmp_path, monkeypatch):
     (tmp_path / "out" / "figure99").mkdir(parents=True)
     (tmp_path / "out" / "figure99" / "thesis.txt").touch()
-    monkeypatch.setattr(module.Request, "store", property(lambda _: pytest.fail("searched")))
+    never = replace(MADE_UP, run=lambda request: pytest.fail("searched"))
+    monkeypatch.setattr(module, "EXPERIMENTS", (never,))
     photo_file(tmp_path)
     request = Request(tmp_path / "out", photos=tmp_path, iterations=1)
     with pytest.raises(pi.PreimageError, match=r"thesis.txt, which preimage has not written"):

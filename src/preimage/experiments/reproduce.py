@@ -106,8 +106,8 @@ def answer(experiment: Experiment, request: Request) -> dict[str, Any]:
         request = replace(request, count=experiment.size(request.scale).count)
     if "photos" in experiment.takes and request.photos is not None:
         _ = request.sample  # too few photos are refused before a folder is made
-    check_new_folder(request.out / experiment.name, overwrite=True)
     with request.store.locked():
+        check_new_folder(request.out / experiment.name, overwrite=True)
         found = experiment.run(request)
         record = _record(experiment, request, found)
         record["notes"] += [f"{experiment.name} has no use for --{name}." for name in unused]
