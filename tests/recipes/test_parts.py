@@ -49,6 +49,8 @@ def test_the_figure_shows_the_box_and_the_image_does_not() -> None:
         assert tile.image.getpixel((10, 15)) == BOX
         assert plain.getpixel((10, 15)) != BOX
     assert "central 2x2 cells\nred box: what that part sees" in result.tiles()[-1].caption
+    stretched = pi.invert(phi, picture(0), iterations=2, neighbourhood=2, display_stretched=True)
+    assert "cells, contrast stretched\nred box: what" in stretched.tiles()[-1].caption
     assert pi.invert(phi, picture(0), iterations=2).box is None
 
 

@@ -205,7 +205,8 @@ def test_the_next_source_is_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize(
-    ("fault", "words"), [(IncompleteRead(b"", 7), "IncompleteRead"), (BadStatusLine("x"), "x")]
+    ("fault", "words"),
+    [(IncompleteRead(b"", 7), "IncompleteRead"), (BadStatusLine("no HTTP"), "no HTTP")],
 )
 def test_an_answer_that_is_no_http_is_one_of_what_was_tried(
     tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, fault: Exception, words: str

@@ -96,10 +96,10 @@ class Result:
         caption = caption_of(self.headline)
         if (part := _part_of_code(self.record)) is not None:
             caption += f", {part}"
-        if self.box is not None:
-            caption += "\nred box: what that part sees"
         if stretched:
             caption += ", contrast stretched"
+        if self.box is not None:
+            caption += "\nred box: what that part sees"
         if (search := _search_of(self.record)) is not None:
             caption += f"\n{search}"
         tiles = [Tile(shown[-1], title, caption)]
