@@ -138,9 +138,9 @@ def _is_there(place: Path, key: str, restarts: int, same: dict[str, Any], M: flo
                     "options of the run that is to go on."
                 )
         # M of an estimate depends on the device in its last digits.
-        if not math.isclose(record["M"], M, rel_tol=1e-3):
+        if not math.isclose(then := record.get("M", math.nan), M, rel_tol=1e-3):
             raise PreimageError(
-                f"{printable(home)} was made with M = {record['M']:.4g}, now it is {M:.4g}: give "
+                f"{printable(home)} was made with M = {then:.4g}, now it is {M:.4g}: give "
                 "the --photos it was made with, or choose another folder."
             )
     return len(there) == restarts
